@@ -1,0 +1,1 @@
+//! kopia's command line on top of the kopist library

@@ -1,0 +1,1 @@
+//! The Kopia repository format as pure functions of bytes

@@ -1,0 +1,1 @@
+//! An open Kopia repository: contents, packs, indexes, epochs, objects, manifests, caches, sessions

@@ -1,0 +1,1 @@
+//! A backup engine that reads and writes the Kopia repository format natively
