@@ -1,1 +1,9 @@
-//! The Kopia repository format as pure functions of bytes
+//! The Kopia repository format as pure functions of bytes.
+//!
+//! No I/O, no clock and no threads: bytes, times and randomness come in as arguments, bytes and
+//! typed values go out. Everything that reads foreign bytes returns an error on bad input, never
+//! panics, and never allocates more than the input justifies.
+//!
+//! `docs/format.md` tells the format byte by byte; its sections have the names of these modules.
+
+pub mod id;
