@@ -1,1 +1,17 @@
-//! A place that keeps named blobs: the store trait, the filesystem and memory stores, and their wrappers
+//! A place that keeps named blobs.
+
+mod config;
+mod error;
+mod helpers;
+mod id;
+pub mod memory;
+mod meta;
+mod store;
+
+pub use config::{StorageConfig, normalize_keys};
+pub use error::{BlobError, Feature, Operation, Target};
+pub use helpers::{any_with_prefix, delete_all, in_parallel, list_all, list_prefixes};
+pub use id::BlobId;
+pub use memory::MemoryStore;
+pub use meta::{BlobMeta, ByteRange, Capacity, Leftovers, PutOptions, Retention};
+pub use store::BlobStore;
