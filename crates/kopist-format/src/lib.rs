@@ -6,4 +6,7 @@
 //!
 //! `docs/format.md` tells the format byte by byte; its sections have the names of these modules.
 
+pub mod directory;
 pub mod id;
+pub mod manifest;
+pub mod snapshot;
