@@ -187,8 +187,10 @@ impl BlobError {
         use io::ErrorKind as K;
         let target = target.into();
         match (source.kind(), target) {
-            (K::NotFound, Target::Blob(id)) => Self::NotFound { id },
-            (K::AlreadyExists, Target::Blob(id)) => Self::AlreadyExists { id },
+            (K::NotFound, Target::Blob(id)) if operation != Operation::Put => Self::NotFound { id },
+            (K::AlreadyExists, Target::Blob(id)) if operation == Operation::Put => {
+                Self::AlreadyExists { id }
+            }
             (K::StorageFull | K::QuotaExceeded, target) => {
                 Self::NoSpace { operation, target, source }
             }

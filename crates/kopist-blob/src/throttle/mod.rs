@@ -1,0 +1,5 @@
+//! Limits on how fast a store is used.
+
+mod limits;
+
+pub use limits::Limits;

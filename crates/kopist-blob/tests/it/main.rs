@@ -1,0 +1,5 @@
+//! Tests that need a disk, many threads or the real kopia.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)] // tests may panic
+
+mod filesystem;
+mod vectors;
