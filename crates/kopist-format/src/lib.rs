@@ -1,12 +1,19 @@
 //! The Kopia repository format as pure functions of bytes.
 //!
 //! No I/O, no clock and no threads: bytes, times and randomness come in as arguments, bytes and
-//! typed values go out. Everything that reads foreign bytes returns an error on bad input, never
-//! panics, and never allocates more than the input justifies.
+//! typed values go out. (One exception: the nonces of the encryption are drawn inside, from the
+//! system's generator, so that no caller can repeat one.) Everything that reads foreign bytes
+//! returns an error on bad input, never panics, and never allocates more than the input justifies.
 //!
 //! `docs/format.md` tells the format byte by byte; its sections have the names of these modules.
 
 pub mod directory;
+pub mod ecc;
+pub mod encryption;
+pub mod hashing;
 pub mod id;
+pub mod kdf;
 pub mod manifest;
 pub mod snapshot;
+#[cfg(test)]
+mod testing;

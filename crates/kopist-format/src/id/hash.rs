@@ -31,6 +31,13 @@ impl Hash {
         Ok(out)
     }
 
+    /// The first `keep` bytes of a digest; `keep` comes from the table of algorithms.
+    pub(crate) fn truncated(digest: &[u8; MAX_HASH_LENGTH], keep: usize) -> Self {
+        let mut bytes = *digest;
+        bytes[keep..].fill(0);
+        Self { bytes, len: keep as u8 }
+    }
+
     /// The bytes of the hash.
     pub fn as_slice(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
