@@ -13,6 +13,7 @@ pub mod encryption;
 pub mod hashing;
 pub mod id;
 pub mod kdf;
+pub mod index;
 pub mod manifest;
 pub mod snapshot;
 #[cfg(test)]
