@@ -1,2 +1,47 @@
-//! The project's chores.
-fn main() {}
+//! The project's chores, so that a checkout needs nothing but cargo.
+//!
+//! `cargo xtask` alone lists them.
+
+// A chore talks to the person who started it.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod bench;
+mod demo;
+mod fuzz;
+mod image;
+mod step;
+mod test;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask CHORE
+
+  demo [DIR]        back up DIR (default: this checkout's crates) through the mover, restore it
+                    elsewhere, compare
+  test              everything that must hold: format, lints, licences, tests, image
+  image [TAG]       build the container image with buildah
+  fuzz [SECONDS]    run every fuzz target for SECONDS (default 60)
+  bench [ROUNDS]    measure kopist and kopia in turns, print a table (default 3 rounds)
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let rest = arguments.get(1..).unwrap_or_default();
+    let result = match arguments.first().map(String::as_str) {
+        Some("demo") => demo::run(rest.first().map(std::path::Path::new)),
+        Some("test") => test::run(),
+        Some("image") => image::build_release(rest.first().map_or("kopist:latest", String::as_str)),
+        Some("fuzz") => step::number(rest.first(), 60).and_then(fuzz::run),
+        Some("bench") => step::number(rest.first(), 3).and_then(bench::run),
+        Some(bench::MEASURE) => bench::measure_child(rest),
+        _ => Err(USAGE.into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

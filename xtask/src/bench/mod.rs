@@ -1,0 +1,116 @@
+//! Measuring kopist against kopia.
+//!
+//! Both programs do the same work on the same data, one after the other, round by round, so that
+//! what else happens on the machine hits both. The table shows medians and their ratios.
+
+mod data;
+mod measure;
+
+pub(crate) use measure::{MEASURE, measure_child};
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use kopist_testkit::oracle::{self, Client};
+
+use crate::step::{self, Result, headline};
+use measure::{Cost, measure};
+
+const JOBS: [&str; 3] = ["first backup", "same again, unchanged", "restore"];
+
+/// One program, with what each job cost it in each round.
+struct Contestant {
+    name: &'static str,
+    program: PathBuf,
+    costs: [Vec<Cost>; JOBS.len()],
+}
+
+/// Runs `rounds` rounds over each data set and prints a table.
+pub(crate) fn run(rounds: u64) -> Result {
+    let kopia = oracle::find().ok_or("kopia is not on PATH and KOPIA_EXE is not set")?;
+    let kopist = step::build_release()?;
+    let scratch = step::scratch("bench")?;
+    let mut table = String::from(
+        "| data | job | wall | CPU | peak memory | kopia | kopist |\n|---|---|---|---|---|---|---|\n",
+    );
+    for set in data::SETS {
+        headline(&format!("making {}", set.name));
+        let source = scratch.path().join("source");
+        (set.make)(&source)?;
+        let contestant = |name, program: &Path| Contestant {
+            name,
+            program: program.to_owned(),
+            costs: Default::default(),
+        };
+        let mut contestants = [contestant("kopia", &kopia), contestant("kopist", &kopist)];
+        for round in 0..rounds {
+            // Who goes first changes, so that neither always finds the warmer cache.
+            for index in 0..contestants.len() {
+                let first = usize::try_from(round)? % contestants.len();
+                let which = (first + index) % contestants.len();
+                let contestant = &mut contestants[which];
+                headline(&format!("{}, round {}: {}", set.name, round + 1, contestant.name));
+                let place = scratch.path().join("place");
+                let costs = jobs(&contestant.program, &place, &source)?;
+                for (all, cost) in contestant.costs.iter_mut().zip(costs) {
+                    println!("{}", cost.show());
+                    all.push(cost);
+                }
+                std::fs::remove_dir_all(&place)?;
+            }
+        }
+        let [kopia, kopist] = &contestants;
+        for (job, name) in JOBS.iter().enumerate() {
+            let (theirs, ours) =
+                (Cost::median(&kopia.costs[job]), Cost::median(&kopist.costs[job]));
+            writeln!(
+                table,
+                "| {} | {name} | {:.2}× | {:.2}× | {:.2}× | {} | {} |",
+                set.name,
+                ours.wall / theirs.wall,
+                ours.cpu / theirs.cpu,
+                ours.memory / theirs.memory,
+                theirs.show(),
+                ours.show(),
+            )?;
+        }
+        std::fs::remove_dir_all(&source)?;
+    }
+    headline("kopist's share of what kopia needs (below 1 is better), medians");
+    println!("{table}");
+    Ok(())
+}
+
+/// A new repository, then each of [`JOBS`].
+fn jobs(program: &Path, place: &Path, source: &Path) -> Result<[Cost; JOBS.len()]> {
+    let client = Client::new(program, &place.join("client"), "correct horse battery staple");
+    let repository = place.join("repository");
+    std::fs::create_dir_all(&repository)?;
+    let (repository, source) = (step::text(&repository)?, step::text(source)?);
+    client.ok(&["repository", "create", "filesystem", "--path", repository]);
+    let backup = [
+        "snapshot",
+        "create",
+        source,
+        "--no-auto-maintenance",
+        "--disable-file-logging",
+        "--no-progress",
+    ];
+    let first = measure(&client, &backup)?;
+    let again = measure(&client, &backup)?;
+    let snapshots = client.json(&["snapshot", "list", source, "--json"]);
+    let id = snapshots[0]["id"].as_str().ok_or("no snapshot is listed")?.to_owned();
+    let target = place.join("restored");
+    let restore = measure(
+        &client,
+        &[
+            "snapshot",
+            "restore",
+            &id,
+            step::text(&target)?,
+            "--disable-file-logging",
+            "--no-progress",
+        ],
+    )?;
+    Ok([first, again, restore])
+}
