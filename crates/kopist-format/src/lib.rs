@@ -7,13 +7,14 @@
 //!
 //! `docs/format.md` tells the format byte by byte; its sections have the names of these modules.
 
+pub mod compression;
 pub mod directory;
 pub mod ecc;
 pub mod encryption;
 pub mod hashing;
 pub mod id;
-pub mod kdf;
 pub mod index;
+pub mod kdf;
 pub mod manifest;
 pub mod snapshot;
 #[cfg(test)]

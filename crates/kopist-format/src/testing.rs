@@ -19,7 +19,6 @@ pub(crate) fn hex(value: &Value, key: &str) -> Vec<u8> {
     hex::decode(text(value, key)).unwrap()
 }
 
-
 /// The input that a vector names: `empty`, `hello`, or `sm64:seed=S,len=N`.
 pub(crate) fn input(name: &str) -> Vec<u8> {
     match name {
@@ -43,6 +42,40 @@ pub(crate) fn splitmix(seed: u64, len: usize) -> Vec<u8> {
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         out.extend_from_slice(&(z ^ (z >> 31)).to_le_bytes());
+    }
+    out.truncate(len);
+    out
+}
+
+/// The first `len` bytes of random words, which the vectors call `text`.
+pub(crate) fn words(seed: u64, len: usize) -> Vec<u8> {
+    const WORDS: [&str; 16] = [
+        "lorem",
+        "ipsum",
+        "dolor",
+        "sit",
+        "amet",
+        "consectetur",
+        "adipiscing",
+        "elit",
+        "sed",
+        "do",
+        "eiusmod",
+        "tempor",
+        "incididunt",
+        "ut",
+        "labore",
+        "et",
+    ];
+    // one generator step is a word; words have at least two letters and a space
+    let steps = splitmix(seed, 8 * (len / 3 + 1));
+    let mut out = Vec::with_capacity(len + 16);
+    for step in steps.chunks_exact(8) {
+        if out.len() >= len {
+            break;
+        }
+        out.extend_from_slice(WORDS[usize::from(step[0] & 15)].as_bytes());
+        out.push(b' ');
     }
     out.truncate(len);
     out

@@ -3,12 +3,10 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{encode::shard_of, *};
-use crate::id::{Hash, IdPrefix};
-
-fn vectors() -> Value {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/vectors/index.json");
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-}
+use crate::{
+    id::{Hash, IdPrefix},
+    testing::vectors,
+};
 
 fn number<T: TryFrom<u64>>(value: &Value, key: &str) -> T {
     T::try_from(value[key].as_u64().unwrap()).ok().unwrap()
@@ -41,7 +39,7 @@ fn builder_of(entries: &[Entry]) -> IndexBuilder {
 
 #[test]
 fn bytes_are_those_of_the_vectors() {
-    let vectors = vectors();
+    let vectors = vectors("index.json");
     let cases = vectors["cases"].as_array().unwrap();
     assert_eq!(cases.len(), 17);
     for case in cases {
@@ -94,7 +92,7 @@ fn bytes_are_those_of_the_vectors() {
 
 #[test]
 fn many_packs_need_18_bytes() {
-    let vectors = vectors();
+    let vectors = vectors("index.json");
     let case = vectors["cases"].as_array().unwrap();
     let case = case.iter().find(|c| c["name"] == "v2-66000-packs-18").unwrap();
     // the vector gives only size and checksum; its shape pins stride, packs and formats
@@ -123,7 +121,7 @@ fn many_packs_need_18_bytes() {
 
 #[test]
 fn shards_are_those_of_the_vectors() {
-    let vectors = vectors();
+    let vectors = vectors("index.json");
     let shards = &vectors["shards"];
     let ids: Vec<ContentId> = shards["ids"]
         .as_array()
