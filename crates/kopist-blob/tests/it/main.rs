@@ -1,5 +1,6 @@
 //! Tests that need a disk, many threads or the real kopia.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)] // tests may panic
 
+mod conformance;
 mod filesystem;
 mod vectors;
