@@ -16,6 +16,8 @@ pub mod id;
 pub mod index;
 pub mod kdf;
 pub mod manifest;
+pub mod pack;
+pub mod session;
 pub mod snapshot;
 #[cfg(test)]
 mod testing;
