@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::BlobError;
+use crate::{BlobError, StorageConfig, normalize_keys};
 
 /// How fast a store may be used; zero means without limit.
 ///
@@ -51,6 +51,23 @@ impl Limits {
         "concurrentReads",
         "concurrentWrites",
     ];
+
+    /// The limits among the settings of any kind of store. Keys match in any case.
+    pub fn from_storage(storage: &StorageConfig) -> Result<Self, BlobError> {
+        let mut config = normalize_keys(&storage.config, &Self::KEYS);
+        if let Some(settings) = config.as_object_mut() {
+            settings.retain(|key, value| Self::KEYS.contains(&key.as_str()) && !value.is_null());
+        } else {
+            return Ok(Self::default());
+        }
+        let invalid = |error: serde_json::Error| BlobError::InvalidConfig {
+            kind: storage.kind.clone(),
+            message: format!("its speed limits: {error}"),
+        };
+        let limits: Self = serde_json::from_value(config).map_err(invalid)?;
+        limits.check()?;
+        Ok(limits)
+    }
 
     /// Whether nothing is limited.
     pub fn is_unlimited(&self) -> bool {
@@ -107,6 +124,14 @@ mod tests {
             r#"{"readsPerSecond":1.5,"maxUploadSpeedBytesPerSecond":1000000,"concurrentReads":3}"#;
         let limits: Limits = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&limits).unwrap(), text);
+    }
+
+    #[test]
+    fn limits_are_found_among_other_settings() {
+        let config =
+            serde_json::json!({"path": "/r", "READSPERSECOND": 2, "concurrentReads": null});
+        let limits = Limits::from_storage(&StorageConfig::new("x", config)).unwrap();
+        assert_eq!(limits, Limits { reads_per_second: 2.0, ..Limits::default() });
     }
 
     #[test]
