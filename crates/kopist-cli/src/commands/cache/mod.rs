@@ -1,0 +1,18 @@
+//! `cache`: work with the local cache.
+
+mod clear;
+mod info;
+mod planned;
+mod set;
+
+use crate::grammar::Command;
+
+/// `cache`
+pub(super) static COMMAND: Command =
+    Command::new("cache", "Work with the local cache.").hidden().commands(&[
+        &clear::COMMAND,
+        &info::COMMAND,
+        &planned::PREFETCH,
+        &set::COMMAND,
+        &planned::SYNC,
+    ]);

@@ -1,0 +1,10 @@
+//! `restore`
+
+use crate::commands::shared;
+use crate::grammar::{Arg, Command};
+
+/// `restore`
+pub(super) static COMMAND: Command =
+    Command::new("restore", "Restore a directory or file from a snapshot.")
+        .flags(&[shared::RESTORE])
+        .args(&[Arg::text("sources", "").required().repeated()]);

@@ -1,0 +1,14 @@
+//! What a command shows: results on standard output, everything else on standard error.
+//!
+//! [`Console`] owns the two streams, [`Logger`] turns messages into lines there and in log
+//! files, and the rest writes sizes, times and durations in the forms that scripts know.
+
+mod console;
+mod log;
+mod time;
+mod units;
+
+pub use console::{Capture, Console};
+pub use log::{FileOptions, Level, LogOptions, Logger, Sweep, mark_cache_dir};
+pub use time::Zone;
+pub use units::{Size, duration, size, speed};

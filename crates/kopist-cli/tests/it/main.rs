@@ -1,0 +1,5 @@
+//! Tests of the command line as a whole.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a panic is how a test reports
+
+mod surface;
