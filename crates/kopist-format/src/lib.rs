@@ -19,5 +19,6 @@ pub mod manifest;
 pub mod pack;
 pub mod session;
 pub mod snapshot;
+pub mod splitter;
 #[cfg(test)]
 mod testing;
