@@ -3,4 +3,5 @@
 
 mod conformance;
 mod filesystem;
+mod kopia;
 mod vectors;
