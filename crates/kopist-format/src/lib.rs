@@ -7,13 +7,16 @@
 //!
 //! `docs/format.md` tells the format byte by byte; its sections have the names of these modules.
 
+pub mod blob_crypto;
 pub mod compression;
 pub mod directory;
 pub mod ecc;
 pub mod encryption;
+pub mod format_blob;
 pub mod hashing;
 pub mod id;
 pub mod index;
+pub mod json;
 pub mod kdf;
 pub mod manifest;
 pub mod pack;

@@ -80,3 +80,9 @@ pub(crate) fn words(seed: u64, len: usize) -> Vec<u8> {
     out.truncate(len);
     out
 }
+
+/// A member that is base64.
+pub(crate) fn base64(value: &Value, key: &str) -> Vec<u8> {
+    use base64::Engine;
+    base64::prelude::BASE64_STANDARD.decode(text(value, key)).unwrap()
+}

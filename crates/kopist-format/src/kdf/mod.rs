@@ -138,3 +138,14 @@ pub fn purpose_key(
         .map_err(|_| too_long)?;
     Ok(key)
 }
+
+/// The same as a fixed array.
+pub(crate) fn purpose_key_array<const N: usize>(
+    base: &[u8],
+    unique_id: &[u8],
+    purpose: &str,
+) -> Result<Zeroizing<[u8; N]>, KdfError> {
+    let mut key = Zeroizing::new([0; N]);
+    key.copy_from_slice(&purpose_key(base, unique_id, purpose, N)?);
+    Ok(key)
+}
