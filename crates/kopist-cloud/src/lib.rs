@@ -14,8 +14,8 @@
 //! ```
 //!
 //! A store is a row of the table in `stores/mod.rs` and a file or folder beside it. To add one,
-//! implement [`BlobStore`](kopist_blob::BlobStore) there, behind a cargo feature of the store's
-//! name, run [`kopist_blob::testing`] against it, and point its row to the function that opens
+//! implement [`BlobStore`] there, behind a cargo feature of the store's
+//! name, run `kopist_blob::testing::conformance` against it, and point its row to the function that opens
 //! it. Nothing outside this crate changes.
 
 mod stores;
