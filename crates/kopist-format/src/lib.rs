@@ -13,6 +13,7 @@ pub mod directory;
 pub mod ecc;
 pub mod encryption;
 pub mod format_blob;
+pub mod epoch;
 pub mod hashing;
 pub mod id;
 pub mod index;
