@@ -3,5 +3,6 @@
 
 mod conformance;
 mod filesystem;
+mod killed;
 mod kopia;
 mod vectors;
