@@ -20,8 +20,9 @@ pub(super) enum State {
     HmacSha3_256(Box<SimpleHmac<Sha3_256>>),
 }
 
-/// BLAKE2b has two implementations here: `blake2` is the faster one for a single content,
-/// `blake2b_simd` hashes four contents at once.
+/// BLAKE2b has two implementations here: `blake2` is the better one for a single content (nearly
+/// twice as fast on AMD's Zen 5, the same on Intel's Xeon), `blake2b_simd` hashes four contents at
+/// once, in half the time and less.
 pub(super) struct Blake2b {
     single: Box<Blake2bMac<U32>>,
     key: Zeroizing<Vec<u8>>,
@@ -98,6 +99,10 @@ impl Blake2b {
         // Longest first, so that no long content is left over for a single lane.
         let mut order: Vec<usize> = (0..contents.len()).collect();
         order.sort_by_key(|&i| std::cmp::Reverse(contents[i].len()));
+        // Three of four lanes are used worse than four, so the shortest content fills the gap.
+        if order.len() % 4 == 3 {
+            order.extend(order.last().copied());
+        }
         let mut jobs: Vec<_> = order
             .iter()
             .map(|&i| blake2b_simd::many::HashManyJob::new(&params, contents[i]))
