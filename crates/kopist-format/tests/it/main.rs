@@ -1,0 +1,3 @@
+//! Tests that need a repository on disk, or kopia itself.
+
+mod kopia_opens;
