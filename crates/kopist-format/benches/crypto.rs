@@ -1,5 +1,8 @@
 //! Throughput of hashing, encryption and error correction on one thread.
 
+// A benchmark that cannot prepare its input has nothing to measure.
+#![allow(clippy::unwrap_used)]
+
 use divan::{Bencher, counter::BytesCount};
 use kopist_format::{
     ecc::EccParameters,

@@ -65,11 +65,11 @@ fn get(repository: &Path, name: &str) -> Vec<u8> {
 fn create(repository: &Path, choice: &Choice, password: &str) -> (FormatBlob, FormatKey) {
     let random = |seed: u8| (0..32).map(|i| i * 7 + seed).collect::<Vec<u8>>();
     let mut blob = FormatBlob::new(random(1));
-    blob.key_algo = choice.key_algo.to_owned();
+    blob.key_algo = choice.key_algo.into();
     let (secret, master_key) = (SecretSlice::from(random(2)), SecretSlice::from(random(3)));
     let mut format = RepositoryFormat::new(choice.version, secret, master_key);
-    format.hash = choice.hash.to_owned();
-    format.encryption = choice.encryption.to_owned();
+    format.hash = choice.hash.into();
+    format.encryption = choice.encryption.into();
     format.set_ecc("REED-SOLOMON-CRC32", choice.ecc_percent).unwrap();
     let key = blob.derive_key(&password.into()).unwrap();
     blob.seal(&format, &key).unwrap();
