@@ -84,3 +84,29 @@ pub fn in_parallel<T: Sync>(
     });
     first_error.into_inner().map_or(Ok(()), Err)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Fault, Faulty, MemoryStore, Operation, PutOptions, When};
+
+    #[test]
+    fn the_first_error_ends_parallel_work() {
+        let inner = MemoryStore::new();
+        let ids: Vec<BlobId> = (0..100).map(|n| format!("p{n:02}").into()).collect();
+        for id in &ids {
+            inner.put(id, &[b"x"], &PutOptions::default()).unwrap();
+        }
+        let store = Faulty::new(inner, 1).with_prefix(
+            Operation::Delete,
+            "p10",
+            When::Always,
+            Fault::Permanent,
+        );
+        let error = delete_all(&store, &ids, 4).unwrap_err();
+        assert!(error.to_string().contains("p10"), "{error}");
+        // Each of the four threads may have had one more in hand.
+        assert!(store.inner().metadata(&ids[10]).is_ok() && !store.inner().is_empty());
+        delete_all(&store, &[], 4).unwrap();
+    }
+}

@@ -45,6 +45,31 @@ fn files_are_those_of_kopia() {
 }
 
 #[test]
+fn modes_and_owners_follow_the_configuration() {
+    use std::os::unix::fs::MetadataExt;
+    let dir = tempfile::tempdir().unwrap();
+    let config = FilesystemConfig {
+        file_mode: 0o400,
+        dir_mode: 0o500 | 0o200,
+        uid: Some(1234),
+        gid: Some(4321),
+        ..FilesystemConfig::new(dir.path().join("root"))
+    };
+    let store = FilesystemStore::create(config).unwrap();
+    put(&store, PACK);
+    // A file that nobody may write is replaced all the same.
+    put(&store, PACK);
+    let file = store.file_of(&PACK.into()).unwrap().metadata().unwrap();
+    assert_eq!(file.mode() & 0o777, 0o400);
+    let may_give_away = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    if may_give_away {
+        assert_eq!((file.uid(), file.gid()), (1234, 4321));
+    } else {
+        eprintln!("skipped: only root can give files away");
+    }
+}
+
+#[test]
 fn connecting_and_reading_decide_no_layout() {
     let dir = tempfile::tempdir().unwrap();
     let early = FilesystemStore::open(FilesystemConfig::new(dir.path())).unwrap();
