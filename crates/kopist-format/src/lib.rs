@@ -19,6 +19,7 @@ pub mod id;
 pub mod index;
 pub mod json;
 pub mod kdf;
+pub mod maintenance;
 pub mod manifest;
 pub mod pack;
 pub mod session;

@@ -11,6 +11,8 @@ use std::{fmt, str::FromStr, sync::Arc};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::json::{ZERO_TIME, time};
+
 /// First letter of the names of session markers, and of session ids.
 pub const SESSION_PREFIX: &str = "s";
 
@@ -101,10 +103,10 @@ pub struct SessionMarker {
     /// The session.
     pub id: SessionId,
     /// When it began.
-    #[serde(default)]
+    #[serde(with = "time", default = "zero_time")]
     pub start_time: Timestamp,
     /// When it was last known to be alive: kopia writes the marker once, so the start.
-    #[serde(default)]
+    #[serde(with = "time", default = "zero_time")]
     pub checkpoint_time: Timestamp,
     /// Who writes.
     #[serde(default)]
@@ -112,6 +114,10 @@ pub struct SessionMarker {
     /// Where.
     #[serde(default)]
     pub hostname: String,
+}
+
+fn zero_time() -> Timestamp {
+    ZERO_TIME
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ pub struct CleanupLog {
     #[serde(rename = "blobIDs", default, deserialize_with = "null_is_empty")]
     pub blob_ids: Vec<String>,
     /// Storage time of the newest compaction log when this was written.
-    #[serde(rename = "cleanupScheduleTime")]
+    #[serde(rename = "cleanupScheduleTime", with = "crate::json::time")]
     pub cleanup_schedule_time: Timestamp,
 }
 

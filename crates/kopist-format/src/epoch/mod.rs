@@ -51,6 +51,7 @@ pub struct BlobInfo {
     /// Length in bytes.
     pub length: u64,
     /// When the storage says it was written.
+    #[serde(with = "crate::json::time")]
     pub timestamp: Timestamp,
 }
 

@@ -8,6 +8,7 @@ use super::{
     BlobInfo, Epoch, MARKER_PREFIX, RANGE_PREFIX, SINGLE_PREFIX, UNCOMPACTED_PREFIX,
     WATERMARK_PREFIX, choose_ranges, complete_sets, epoch_of, range_of, watermark_of,
 };
+use crate::format_blob::EpochParameters;
 
 /// Epochs from this far below the write epoch on are settled.
 const UNSETTLED: Epoch = 2;
@@ -250,6 +251,18 @@ pub struct AdvanceThresholds {
     pub count: usize,
     /// `EpochAdvanceOnTotalSizeBytesThreshold`.
     pub total_size: u64,
+}
+
+impl From<&EpochParameters> for AdvanceThresholds {
+    /// Negative numbers, which no valid parameters have, are reached at once, as in kopia.
+    fn from(parameters: &EpochParameters) -> Self {
+        Self {
+            min_duration: parameters.min_epoch_duration,
+            count: usize::try_from(parameters.epoch_advance_on_count_threshold).unwrap_or(0),
+            total_size: u64::try_from(parameters.epoch_advance_on_total_size_bytes_threshold)
+                .unwrap_or(0),
+        }
+    }
 }
 
 /// Whether an epoch with these index blobs should end: the first and the last are far enough

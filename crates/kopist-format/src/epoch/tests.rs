@@ -3,6 +3,7 @@ use serde_json::Value;
 
 use super::{legacy::*, *};
 use crate::{
+    format_blob::EpochParameters,
     index::EntryRef,
     testing::{text, vectors},
 };
@@ -109,11 +110,7 @@ fn ranges_are_chosen_as_in_the_vectors() {
 
 #[test]
 fn epochs_advance_as_in_the_vectors() {
-    let thresholds = AdvanceThresholds {
-        min_duration: SignedDuration::from_hours(24),
-        count: 20,
-        total_size: 10 << 20,
-    };
+    let thresholds = AdvanceThresholds::from(&EpochParameters::default());
     let vectors = vectors("epoch.json");
     let cases = list(&vectors["shouldAdvance"]["cases"]);
     assert_eq!(cases.len(), 8);
