@@ -102,6 +102,20 @@ fn the_stored_length_tells_the_shape() {
 }
 
 #[test]
+fn decoding_takes_memory_by_what_is_stored() {
+    for percent in 1..=100 {
+        let parameters = EccParameters::new(percent).unwrap();
+        let block = parameters.block_stored();
+        for length in (0..3 * block).step_by(61).chain([block, block + 1, 100 << 20]) {
+            let shape = parameters.shape_of_stored(length);
+            let slot = CRC_LENGTH + shape.shard_size;
+            let whole = (shape.data + shape.parity) * shape.blocks * slot;
+            assert!(whole >= length && whole <= 2 * length + 256, "{percent} %, {length}");
+        }
+    }
+}
+
+#[test]
 fn what_is_missing_at_the_end_is_restored() {
     // Several blocks with unstored padding: kopia takes the missing shards for zeros.
     let code = code(20);

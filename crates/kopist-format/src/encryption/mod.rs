@@ -143,11 +143,15 @@ impl ContentCipher {
             }
             None => sealed,
         };
-        aead::open(self.aead, self.key(iv).as_ref(), iv, sealed)
+        aead::open(self.aead, &*self.key(iv)?, iv, sealed)
     }
 
-    fn key(&self, iv: &[u8]) -> aws_lc_rs::hmac::Tag {
-        aws_lc_rs::hmac::sign(&self.keys, iv)
+    /// The key of the piece with this IV.
+    fn key(&self, iv: &[u8]) -> Result<Zeroizing<[u8; 32]>, EncryptionError> {
+        let mut key = Zeroizing::new([0; 32]);
+        aws_lc_rs::hmac::sign_to_buffer(&self.keys, iv, &mut *key)
+            .map_err(|_| EncryptionError::InvalidKey)?;
+        Ok(key)
     }
 
     fn seal_with(
@@ -157,12 +161,12 @@ impl ContentCipher {
         iv: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), EncryptionError> {
-        let key = self.key(iv);
+        let key = self.key(iv)?;
         match &self.ecc {
-            None => aead::seal(self.aead, key.as_ref(), nonce, iv, plaintext, out),
+            None => aead::seal(self.aead, &*key, nonce, iv, plaintext, out),
             Some(ecc) => {
                 let mut sealed = Vec::with_capacity(plaintext.len() + OVERHEAD);
-                aead::seal(self.aead, key.as_ref(), nonce, iv, plaintext, &mut sealed)?;
+                aead::seal(self.aead, &*key, nonce, iv, plaintext, &mut sealed)?;
                 Ok(ecc.encode(&sealed, out)?)
             }
         }

@@ -15,7 +15,7 @@ fn every_vector_seals_and_opens_as_in_kopia() {
             let cipher = ContentCipher::new(name, &hex(case, "masterKey"), None).unwrap();
             let (iv, sealed) = (hex(case, "contentIV"), hex(case, "ciphertext"));
             let plaintext = hex(case, "plaintext");
-            assert_eq!(hex::encode(cipher.key(&iv)), text(case, "perContentKey"));
+            assert_eq!(hex::encode(*cipher.key(&iv).unwrap()), text(case, "perContentKey"));
             assert_eq!(cipher.open(&sealed, &iv).unwrap(), plaintext);
             assert_eq!(cipher.sealed_length(plaintext.len()), sealed.len());
             let nonce = hex(case, "nonce").try_into().unwrap();

@@ -1,6 +1,6 @@
 //! Repositories whose format blobs are made here, used by kopia; and back.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use kopist_format::{
     blob_crypto::open_blob,
@@ -12,6 +12,8 @@ use kopist_format::{
 };
 use kopist_testkit::oracle::{Client, find_or_skip};
 use secrecy::SecretSlice;
+
+use crate::blobs;
 
 /// What a repository is made of.
 struct Choice {
@@ -76,24 +78,6 @@ fn create(repository: &Path, choice: &Choice, password: &str) -> (FormatBlob, Fo
     put(repository, BLOBCFG_BLOB, &BlobCfg::default().seal(&blob, &key).unwrap());
     put(repository, FORMAT_BLOB, &blob.to_bytes().unwrap());
     (blob, key)
-}
-
-/// All blobs of a filesystem repository.
-fn blobs(repository: &Path) -> BTreeMap<String, Vec<u8>> {
-    fn walk(folder: &Path, prefix: &str, found: &mut BTreeMap<String, Vec<u8>>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let entry = entry.unwrap();
-            let name = format!("{prefix}{}", entry.file_name().to_str().unwrap());
-            if entry.file_type().unwrap().is_dir() {
-                walk(&entry.path(), &name, found);
-            } else if let Some(name) = name.strip_suffix(".f") {
-                found.insert(name.to_owned(), std::fs::read(entry.path()).unwrap());
-            }
-        }
-    }
-    let mut found = BTreeMap::new();
-    walk(repository, "", &mut found);
-    found
 }
 
 #[test]
