@@ -6,6 +6,14 @@
 //! returns an error on bad input, never panics, and never allocates more than the input justifies.
 //!
 //! `docs/format.md` tells the format byte by byte; its sections have the names of these modules.
+//!
+//! What reads foreign bytes, and so can be handed any bytes at all (by a fuzzer, for example):
+//! the `FromStr` of the types in [`id`] and [`id::ContentId::from_key`];
+//! [`format_blob::FormatBlob::parse`], [`format_blob::RepositoryFormat::from_json`],
+//! [`format_blob::BlobCfg::from_json`], [`format_blob::find_replica`];
+//! [`encryption::ContentCipher::open`], [`ecc::ReedSolomon::decode`], [`blob_crypto::open_blob`],
+//! [`blob_crypto::iv_of_name`]; [`json::Object::parse`] and [`json::parse_time`]; and the readers
+//! of the other modules, which say so there.
 
 pub mod blob_crypto;
 pub mod compression;

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Small inputs get 6+2 shards; large ones `data+parity` shards of full size, in several blocks,
-//! and then the zeros at the end are not stored. [`shape`] has the arithmetic, [`code`] the
+//! and then the zeros at the end are not stored. `shape` has the arithmetic, `code` the
 //! Reed–Solomon code, this file puts them together.
 //!
 //! Source: `kopia:repo/ecc/`.

@@ -60,7 +60,7 @@ impl FromStr for IdPrefix {
     }
 }
 
-/// Identifies a content: an optional [`IdPrefix`] and the [`Hash`] of its plaintext.
+/// Identifies a content: an optional [`IdPrefix`] and the [`Hash`](struct@Hash) of its plaintext.
 ///
 /// The order is that of the index: plain byte order of [`key`](Self::key), in which ids without
 /// prefix come first. It agrees with the order of the text forms.

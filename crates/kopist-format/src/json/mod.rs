@@ -3,7 +3,7 @@
 //! Where JSON is stored under its hash (directories, lists of pieces), other bytes mean another
 //! id and no deduplication, so writing must be exact:
 //!
-//! - [`to_go_json`] writes any [`Serialize`] value compactly with Go's escapes and floats,
+//! - [`to_go_json`] writes any `Serialize` value compactly with Go's escapes and floats,
 //!   [`to_go_json_indented`] as Go's indenting encoder does. The order of keys is that of the
 //!   struct; maps must be sorted (`BTreeMap`).
 //! - [`time`], [`nanos`] and [`bytes`] are serde adapters (`#[serde(with = "json::time")]`) for
