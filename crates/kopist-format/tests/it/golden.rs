@@ -20,14 +20,14 @@ use kopist_testkit::golden::{self, GoldenRepository};
 use crate::blobs;
 
 /// A golden repository in memory, opened with its password.
-struct Opened {
-    blobs: BTreeMap<String, Vec<u8>>,
-    blob: FormatBlob,
-    key: FormatKey,
-    format: RepositoryFormat,
+pub(crate) struct Opened {
+    pub(crate) blobs: BTreeMap<String, Vec<u8>>,
+    pub(crate) blob: FormatBlob,
+    pub(crate) key: FormatKey,
+    pub(crate) format: RepositoryFormat,
 }
 
-fn open(golden: &GoldenRepository) -> Result<Opened, FormatError> {
+pub(crate) fn open(golden: &GoldenRepository) -> Result<Opened, FormatError> {
     let folder = tempfile::tempdir().unwrap();
     let blobs = blobs(&golden.unpack(folder.path()));
     let blob = FormatBlob::parse(blobs.get(FORMAT_BLOB).map_or(b"", |stored| stored))?;

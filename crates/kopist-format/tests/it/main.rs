@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod golden;
+mod golden_index;
 mod kopia_opens;
+mod kopia_reads;
 
 use std::{collections::BTreeMap, path::Path};
 
