@@ -279,16 +279,28 @@ pub fn decompress(
         return Err(CompressionError::HeaderMismatch { expected, found });
     }
     let Row { name, codec, .. } = Compressor::by_header(found)?.0;
-    match codec {
+    let out = match codec {
         Codec::Gzip(_) => deflate::gunzip(name, stream, limit),
         Codec::Deflate(_) => deflate::inflate(name, stream, limit),
         Codec::Zstd(_) => zstd::decompress(name, stream, limit),
         Codec::S2(_) => s2::decompress(name, stream, limit),
         Codec::Lz4 => lz4::decompress(name, stream, limit),
-    }
+    };
+    out.map(trimmed)
 }
 
-/// Capacity to start with: the limit where it is plausible, else some multiple of the input.
+/// Limits up to this are taken as the length of the output: that of any content but the largest.
+const PLAUSIBLE_LIMIT: usize = 8 << 20;
+
+/// Capacity to start with: the limit if it is plausible, else some multiple of the input.
 fn first_capacity(limit: usize, input: usize) -> usize {
-    limit.min(input.saturating_mul(8).max(1 << 16))
+    limit.min(input.saturating_mul(8).max(PLAUSIBLE_LIMIT))
+}
+
+/// Gives memory back that a limit far above the output has taken.
+fn trimmed(mut out: Vec<u8>) -> Vec<u8> {
+    if out.capacity() / 2 > out.len() {
+        out.shrink_to_fit();
+    }
+    out
 }
