@@ -1,0 +1,133 @@
+//! Reading many contents with few requests.
+
+use bytes::Bytes;
+use kopist_blob::{BlobId, ByteRange};
+use kopist_format::id::ContentId;
+
+use super::{ContentInfo, open::unreadable_blob, open_content};
+use crate::{
+    error::{RepoError, Result},
+    repository::Repository,
+    util::parallel_map,
+};
+
+/// How [`Repository::plan_reads`] joins neighbours.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanOptions {
+    /// Bytes between two contents that are rather read than skipped.
+    pub max_gap: u64,
+    /// Longest read in bytes; a single content may be longer.
+    pub max_run: u64,
+}
+
+impl Default for PlanOptions {
+    fn default() -> Self {
+        Self { max_gap: 128 << 10, max_run: 16 << 20 }
+    }
+}
+
+/// One read: a range of a pack and the contents in it, in the order of their offsets.
+#[derive(Debug, Clone)]
+pub struct PackRun {
+    /// The pack.
+    pub pack: BlobId,
+    /// First byte.
+    pub offset: u64,
+    /// Number of bytes.
+    pub length: u64,
+    /// What lies in it.
+    pub contents: Vec<ContentInfo>,
+}
+
+impl Repository {
+    /// Where contents lie; unknown ones are an error.
+    pub fn locate(&self, ids: &[ContentId]) -> Result<Vec<ContentInfo>> {
+        let view = self.fresh_index()?;
+        ids.iter()
+            .map(|id| match view.find(id)? {
+                Some((_, entry)) => Ok(entry.to_entry()),
+                None => Err(RepoError::ContentNotFound(*id)),
+            })
+            .collect()
+    }
+
+    /// Sorts contents by pack and offset and joins neighbours into runs; doubles are read once.
+    pub fn plan_reads(
+        &self,
+        mut contents: Vec<ContentInfo>,
+        options: &PlanOptions,
+    ) -> Vec<PackRun> {
+        contents.sort_unstable_by(|a, b| {
+            a.pack.cmp(&b.pack).then(a.offset.cmp(&b.offset)).then(a.id.cmp(&b.id))
+        });
+        contents.dedup_by(|a, b| a.id == b.id && a.pack == b.pack && a.offset == b.offset);
+        let mut runs: Vec<PackRun> = Vec::new();
+        for content in contents {
+            let start = u64::from(content.offset);
+            let end = start + u64::from(content.packed_length);
+            if let Some(run) = runs.last_mut()
+                && run.pack == *content.pack
+                && start <= run.offset + run.length + options.max_gap
+                && end.max(run.offset + run.length) - run.offset <= options.max_run
+            {
+                run.length = run.length.max(end - run.offset);
+                run.contents.push(content);
+                continue;
+            }
+            runs.push(PackRun {
+                pack: BlobId::from(content.pack.as_str()),
+                offset: start,
+                length: end - start,
+                contents: vec![content],
+            });
+        }
+        runs
+    }
+
+    /// Reads one run, past the caches, and visits its contents in order. Each arrives opened or
+    /// with its own error; the first error that `visit` returns ends the run.
+    pub fn read_run(
+        &self,
+        run: &PackRun,
+        visit: &mut dyn FnMut(&ContentInfo, Result<Bytes>) -> Result<()>,
+    ) -> Result<()> {
+        self.check_usable()?;
+        let range = ByteRange::Bounded { offset: run.offset, length: run.length };
+        let joint = match (self.store().get(&run.pack, range), run.contents.as_slice()) {
+            (Ok(data), _) => Some(data),
+            (Err(e), [only]) => return visit(only, Err(unreadable_blob(only, e))),
+            // One content beyond the end of a damaged pack must not take the others with it.
+            (Err(_), _) => None,
+        };
+        for content in &run.contents {
+            let sealed = match &joint {
+                Some(data) => {
+                    let start = (u64::from(content.offset) - run.offset) as usize;
+                    let end = start + content.packed_length as usize;
+                    Ok(data.slice(start.min(data.len())..end.min(data.len())))
+                }
+                None => self.packs().fetch_uncached(content),
+            };
+            let opened = sealed
+                .map_err(|e| unreadable_blob(content, e))
+                .and_then(|sealed| open_content(self.crypto(), content, &sealed));
+            visit(content, opened)?;
+        }
+        Ok(())
+    }
+
+    /// Reads contents with few requests on up to `parallelism` threads, in no particular order.
+    /// The first error ends the work.
+    pub fn read_many(
+        &self,
+        ids: &[ContentId],
+        parallelism: usize,
+        visit: impl Fn(&ContentInfo, Bytes) -> Result<()> + Sync,
+    ) -> Result<()> {
+        let runs = self.plan_reads(self.locate(ids)?, &PlanOptions::default());
+        parallel_map(&runs, parallelism, |run| {
+            self.read_run(run, &mut |content, data| visit(content, data?))
+        })?;
+        Ok(())
+    }
+}

@@ -1,0 +1,252 @@
+//! The current view and how it follows the storage.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use kopist_blob::{BlobId, BlobMeta};
+use parking_lot::{Mutex, RwLock};
+
+use super::{IndexView, Segment, segment::SMALL};
+use crate::{
+    cache::{IndexBytes, IndexFiles},
+    error::{RepoError, Result},
+    util::parallel_map,
+};
+
+/// Index blobs fetched at once.
+const PARALLEL: usize = 8;
+/// Loading is tried this often when blobs vanish (another client compacts and cleans up).
+const ATTEMPTS: u32 = 10;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// More active index blobs than this make everything slow.
+const TOO_MANY_BLOBS: usize = 1000;
+/// Storages with weak listings show a new blob after this time at the latest.
+const LISTING_DELAY: SignedDuration = SignedDuration::from_mins(15);
+
+/// The index blobs that count at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ActiveSet {
+    /// Their names, each once.
+    pub(crate) blobs: Vec<BlobId>,
+    /// The deletion watermark, Unix seconds.
+    pub(crate) watermark: Option<i64>,
+}
+
+/// How index blobs are found and read.
+pub(crate) trait IndexSource: Sync {
+    /// Lists what counts now.
+    fn active(&self) -> Result<ActiveSet>;
+    /// Fetches and decrypts one index blob.
+    fn fetch(&self, blob: &BlobId) -> Result<Vec<u8>>;
+    /// Lists blobs.
+    fn list(&self, prefix: &str) -> Result<Vec<BlobMeta>>;
+    /// Forgets what earlier listings said.
+    fn forget_listings(&self);
+    /// Encryption overhead, which version 1 needs.
+    fn overhead(&self) -> u32;
+    /// The time.
+    fn now(&self) -> Timestamp;
+    /// Whether index blobs that do not open are skipped with a warning.
+    fn is_permissive(&self) -> bool;
+}
+
+/// The committed index of an open repository.
+pub(crate) struct CommittedIndex {
+    files: Option<IndexFiles>,
+    current: RwLock<Current>,
+    /// One refresh at a time; holds what the next one can use again.
+    loader: Mutex<Loader>,
+}
+
+struct Current {
+    view: Arc<IndexView>,
+    refreshed: Timestamp,
+}
+
+#[derive(Default)]
+struct Loader {
+    segments: HashMap<BlobId, Arc<Segment>>,
+    merged: Option<Arc<Segment>>,
+    set: ActiveSet,
+    own: Vec<(BlobId, Timestamp)>,
+}
+
+impl CommittedIndex {
+    /// An index that shows nothing until the first [`refresh`](Self::refresh).
+    pub(crate) fn new(files: Option<IndexFiles>) -> Self {
+        let view = Arc::new(IndexView::new(Vec::new(), None, 0));
+        Self {
+            files,
+            current: RwLock::new(Current { view, refreshed: Timestamp::MIN }),
+            loader: Mutex::default(),
+        }
+    }
+
+    /// What is committed, as of the last refresh.
+    pub(crate) fn view(&self) -> Arc<IndexView> {
+        Arc::clone(&self.current.read().view)
+    }
+
+    /// When the last refresh began.
+    pub(crate) fn refreshed(&self) -> Timestamp {
+        self.current.read().refreshed
+    }
+
+    /// Brings the view up to date.
+    pub(crate) fn refresh(&self, source: &dyn IndexSource) -> Result<()> {
+        let mut loader = self.loader.lock();
+        self.refresh_locked(&mut loader, source)
+    }
+
+    /// The same, unless another thread has done it since the caller looked at the time.
+    pub(crate) fn refresh_if_older(&self, than: Timestamp, source: &dyn IndexSource) -> Result<()> {
+        let mut loader = self.loader.lock();
+        if self.refreshed() > than {
+            return Ok(());
+        }
+        self.refresh_locked(&mut loader, source)
+    }
+
+    /// Takes in an index blob that this process has just written, then refreshes.
+    pub(crate) fn add_own(
+        &self,
+        source: &dyn IndexSource,
+        blobs: Vec<(BlobId, Vec<u8>)>,
+    ) -> Result<()> {
+        let mut loader = self.loader.lock();
+        for (blob, plain) in blobs {
+            let segment = self.keep(source, &blob, plain)?;
+            loader.segments.insert(blob.clone(), segment);
+            loader.own.push((blob, source.now()));
+        }
+        self.refresh_locked(&mut loader, source)
+    }
+
+    fn refresh_locked(&self, loader: &mut Loader, source: &dyn IndexSource) -> Result<()> {
+        let mut pause = FIRST_PAUSE;
+        let mut attempt = 1;
+        loop {
+            let started = source.now();
+            let mut set = source.active()?;
+            loader.own.retain(|(_, written)| started.duration_since(*written) < LISTING_DELAY);
+            for (blob, _) in &loader.own {
+                if !set.blobs.contains(blob) {
+                    set.blobs.push(blob.clone());
+                }
+            }
+            set.blobs.sort_unstable();
+            let result = self.load(loader, &set, source);
+            match result {
+                Ok(()) => {
+                    self.show(loader, set, started)?;
+                    return Ok(());
+                }
+                Err(e) if e.is_not_found() && attempt < ATTEMPTS => {
+                    tracing::info!(error = %e, "an index blob vanished, listing again");
+                    source.forget_listings();
+                    std::thread::sleep(pause);
+                    pause *= 2;
+                    attempt += 1;
+                }
+                Err(e) if e.is_not_found() => {
+                    return Err(RepoError::IndexesUnavailable { source: Box::new(e) });
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// Loads the segments of a set that are not loaded yet.
+    fn load(&self, loader: &mut Loader, set: &ActiveSet, source: &dyn IndexSource) -> Result<()> {
+        if set.blobs.len() > TOO_MANY_BLOBS {
+            tracing::warn!(
+                blobs = set.blobs.len(),
+                "found too many index blobs, this makes everything slow; run maintenance"
+            );
+        }
+        let missing: Vec<&BlobId> =
+            set.blobs.iter().filter(|blob| !loader.segments.contains_key(*blob)).collect();
+        let loaded = parallel_map(&missing, PARALLEL, |blob| match self.load_one(source, blob) {
+            Ok(segment) => Ok(Some(((*blob).clone(), segment))),
+            Err(e) if source.is_permissive() => {
+                tracing::warn!(%blob, error = %e, "skipping an index blob that does not open");
+                Ok(None)
+            }
+            Err(e) => Err(e),
+        })?;
+        loader.segments.extend(loaded.into_iter().flatten());
+        Ok(())
+    }
+
+    fn load_one(&self, source: &dyn IndexSource, blob: &BlobId) -> Result<Arc<Segment>> {
+        if let Some(bytes) = self.files.as_ref().and_then(|files| files.load(blob.as_str()))
+            && let Ok(segment) = Segment::parse(blob.as_str(), bytes, source.overhead())
+        {
+            return Ok(Arc::new(segment));
+        }
+        self.keep(source, blob, source.fetch(blob)?)
+    }
+
+    fn keep(
+        &self,
+        source: &dyn IndexSource,
+        blob: &BlobId,
+        plain: Vec<u8>,
+    ) -> Result<Arc<Segment>> {
+        let bytes = match &self.files {
+            Some(files) => files.store(blob.as_str(), plain),
+            None => IndexBytes::Owned(plain),
+        };
+        Ok(Arc::new(Segment::parse(blob.as_str(), bytes, source.overhead())?))
+    }
+
+    /// Makes the loaded set the current view.
+    fn show(&self, loader: &mut Loader, set: ActiveSet, started: Timestamp) -> Result<()> {
+        let revision = self.current.read().view.revision();
+        if revision > 0 && loader.set == set {
+            self.current.write().refreshed = started;
+            return Ok(());
+        }
+        let in_use: HashSet<&str> = set.blobs.iter().map(BlobId::as_str).collect();
+        loader.segments.retain(|blob, _| in_use.contains(blob.as_str()));
+        let ordered = set.blobs.iter().filter_map(|blob| loader.segments.get(blob));
+        let (small, mut segments): (Vec<_>, Vec<_>) =
+            ordered.cloned().partition(|segment| segment.index.len() < SMALL);
+        if small.len() > 1 {
+            let same = loader.merged.take().filter(|merged| {
+                merged.blobs.iter().eq(small.iter().flat_map(|segment| &segment.blobs))
+            });
+            let merged = match same {
+                Some(merged) => Some(merged),
+                None => Segment::merge(&small)?.map(Arc::new),
+            };
+            match merged {
+                Some(merged) => {
+                    loader.merged = Some(Arc::clone(&merged));
+                    segments.push(merged);
+                }
+                None => segments.extend(small),
+            }
+        } else {
+            loader.merged = None;
+            segments.extend(small);
+        }
+        if let Some(files) = &self.files {
+            files.sweep(&in_use);
+        }
+        let view = Arc::new(IndexView::new(segments, set.watermark, revision + 1));
+        loader.set = set;
+        *self.current.write() = Current { view, refreshed: started };
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for CommittedIndex {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.view().fmt(f)
+    }
+}

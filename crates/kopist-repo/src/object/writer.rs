@@ -1,0 +1,232 @@
+//! Writing objects.
+
+use std::io::{self, Write};
+
+use kopist_format::{
+    compression::Compressor,
+    id::{IdPrefix, ObjectId},
+    splitter::{Splitter, SplitterAlgorithm},
+};
+
+use super::{Chunk, ContentSource, indirect::encode_chunks, load_chunks};
+use crate::{
+    RepositoryWriter,
+    error::{RepoError, Result},
+};
+
+/// How an object is written.
+#[derive(Debug, Clone, Default)]
+pub struct ObjectOptions {
+    /// Letter in front of the ids of its contents; none for file data.
+    pub prefix: Option<IdPrefix>,
+    /// Compressor of its data.
+    pub compressor: Option<Compressor>,
+    /// Compressor of its lists of chunks.
+    pub metadata_compressor: Option<Compressor>,
+    /// Splitter instead of the repository's.
+    pub splitter: Option<SplitterAlgorithm>,
+    /// What it is, for errors.
+    pub description: String,
+}
+
+/// Receives the bytes of one object; see [`RepositoryWriter::object_writer`].
+///
+/// Memory: one chunk.
+pub struct ObjectWriter<'w> {
+    writer: &'w RepositoryWriter,
+    options: ObjectOptions,
+    splitter: Splitter,
+    /// The chunk that has begun.
+    buffer: Vec<u8>,
+    chunks: Vec<Chunk>,
+    /// Bytes in finished chunks.
+    position: u64,
+}
+
+impl RepositoryWriter {
+    /// Begins an object. Its bytes are written with [`io::Write`], or with
+    /// [`ObjectWriter::write_data`] for errors of this crate.
+    pub fn object_writer(&self, options: ObjectOptions) -> ObjectWriter<'_> {
+        let algorithm = options.splitter.unwrap_or_else(|| self.repository().splitter());
+        ObjectWriter {
+            writer: self,
+            splitter: algorithm.new_splitter(),
+            options,
+            buffer: Vec::new(),
+            chunks: Vec::new(),
+            position: 0,
+        }
+    }
+
+    /// Writes an object from memory.
+    pub fn write_object(&self, data: &[u8], options: ObjectOptions) -> Result<ObjectId> {
+        let mut object = self.object_writer(options);
+        object.write_data(data)?;
+        object.finish()
+    }
+
+    /// An object of the bytes of several objects one after the other, without writing their data
+    /// again. One object is the result itself.
+    pub fn concatenate(
+        &self,
+        objects: &[ObjectId],
+        metadata_compressor: Option<Compressor>,
+    ) -> Result<ObjectId> {
+        let [first, ..] = objects else {
+            return Err(RepoError::InvalidOption("empty list of objects".into()));
+        };
+        if objects.len() == 1 {
+            return Ok(*first);
+        }
+        let mut chunks = Vec::new();
+        let mut end = 0;
+        for object in objects {
+            let start = end;
+            if object.indirection() > 0 {
+                let parts = load_chunks(self, object)?;
+                end += parts.last().map_or(0, Chunk::end);
+                chunks.extend(parts.into_iter().map(|c| Chunk { start: c.start + start, ..c }));
+            } else {
+                let length = self.length(object)?;
+                end += length;
+                chunks.push(Chunk { start, length, object: *object });
+            }
+        }
+        write_index(self, &chunks, Some(IdPrefix::INDIRECT), metadata_compressor)
+    }
+}
+
+impl ObjectWriter<'_> {
+    /// Appends bytes; chunks that are complete are stored.
+    pub fn write_data(&mut self, mut data: &[u8]) -> Result<()> {
+        while !data.is_empty() {
+            let Some(cut) = self.splitter.next_cut(data) else {
+                self.buffer.extend_from_slice(data);
+                return Ok(());
+            };
+            let (chunk, rest) = data.split_at_checked(cut).unwrap_or((data, &[]));
+            if self.buffer.is_empty() {
+                self.put_chunk(chunk)?; // in place: the caller's buffer holds all of it
+            } else {
+                self.buffer.extend_from_slice(chunk);
+                self.put_buffer()?;
+            }
+            data = rest;
+        }
+        Ok(())
+    }
+
+    fn put_buffer(&mut self) -> Result<()> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let result = self.put_chunk(&buffer);
+        buffer.clear();
+        self.buffer = buffer;
+        result
+    }
+
+    fn put_chunk(&mut self, data: &[u8]) -> Result<()> {
+        let object = write_chunk(self.writer, data, &self.options)?;
+        let length = data.len() as u64;
+        self.chunks.push(Chunk { start: self.position, length, object });
+        self.position += length;
+        Ok(())
+    }
+
+    /// Bytes received so far.
+    pub fn len(&self) -> u64 {
+        self.position + self.buffer.len() as u64
+    }
+
+    /// Whether nothing was received.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// An object of the complete chunks so far; `None` if there are none. Writing goes on after
+    /// it as if it had not happened.
+    pub fn checkpoint(&self) -> Result<Option<ObjectId>> {
+        if self.chunks.is_empty() {
+            return Ok(None);
+        }
+        self.assemble().map(Some)
+    }
+
+    /// Stores the rest and returns the object's id.
+    pub fn finish(mut self) -> Result<ObjectId> {
+        if !self.buffer.is_empty() || self.chunks.is_empty() {
+            self.put_buffer()?;
+        }
+        self.assemble()
+    }
+
+    fn assemble(&self) -> Result<ObjectId> {
+        match self.chunks.as_slice() {
+            [only] => Ok(only.object),
+            chunks => {
+                let prefix = self.options.prefix.or(Some(IdPrefix::INDIRECT));
+                write_index(self.writer, chunks, prefix, self.options.metadata_compressor)
+            }
+        }
+    }
+}
+
+impl Write for ObjectWriter<'_> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.write_data(data).map_err(io::Error::other)?;
+        Ok(data.len())
+    }
+
+    /// Does nothing: chunks end where the splitter says.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for ObjectWriter<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ObjectWriter")
+            .field("options", &self.options)
+            .field("length", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Stores one chunk. With index version 1 it is compressed here, which the id records as `Z`.
+fn write_chunk(
+    writer: &RepositoryWriter,
+    data: &[u8],
+    options: &ObjectOptions,
+) -> Result<ObjectId> {
+    let ObjectOptions { prefix, compressor, .. } = options;
+    if writer.repository().parameters().index_version >= 2 {
+        return Ok(writer.write_content(data, *prefix, *compressor)?.into());
+    }
+    if let (None, Some(compressor)) = (prefix, compressor) {
+        let mut packed = Vec::new();
+        let smaller = compressor
+            .compress(data, &mut packed)
+            .map_err(|e| RepoError::format(format!("chunk of {}", options.description), e))?;
+        if smaller {
+            return Ok(ObjectId::compressed(writer.write_content(&packed, None, None)?));
+        }
+    }
+    Ok(writer.write_content(data, *prefix, None)?.into())
+}
+
+/// Stores a list of chunks as an object and returns the object that it describes.
+fn write_index(
+    writer: &RepositoryWriter,
+    chunks: &[Chunk],
+    prefix: Option<IdPrefix>,
+    compressor: Option<Compressor>,
+) -> Result<ObjectId> {
+    let options = ObjectOptions {
+        prefix,
+        compressor,
+        metadata_compressor: compressor,
+        splitter: None,
+        description: "list of chunks".into(),
+    };
+    let index = writer.write_object(&encode_chunks(chunks)?, options)?;
+    ObjectId::indirect(index).map_err(|e| RepoError::format("list of chunks", e))
+}

@@ -1,0 +1,340 @@
+//! Writing, reading, deleting and renewing single contents.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use kopist_format::{
+    compression::{Compressor, Status},
+    id::{ContentId, Hash, IdPrefix},
+    index::{Entry, PackName},
+    pack::PackKind,
+};
+
+use super::{
+    INDEX_INTERVAL, RepositoryWriter, count,
+    pending::{Pack, PackSlot},
+};
+use crate::{
+    content::{ContentInfo, open_content},
+    error::{RepoError, Result},
+    pack::start_of_pack,
+    util::random,
+};
+
+/// What is to be appended to a pack, sealed already.
+struct Sealed<'a> {
+    id: ContentId,
+    bytes: &'a [u8],
+    original_length: usize,
+    compression: u32,
+    deleted: bool,
+    /// Timestamp of the entry that this one replaces.
+    previous: Option<i64>,
+}
+
+impl RepositoryWriter {
+    /// Stores `data`, unless the repository has it, and returns its id.
+    ///
+    /// The id depends on `data` and `prefix` only. With `compressor` the data is stored
+    /// compressed if that saves anything; where the repository cannot record it (index version
+    /// 1), contents with a prefix are stored as they are and others are an error: objects are
+    /// then compressed before they become contents.
+    pub fn write_content(
+        &self,
+        data: &[u8],
+        prefix: Option<IdPrefix>,
+        compressor: Option<Compressor>,
+    ) -> Result<ContentId> {
+        let hash = self.shared.repo.crypto().hasher.hash(data);
+        self.write_hashed(data, &hash, prefix, compressor)
+    }
+
+    /// Stores several contents, hashing them together, which is faster for small ones.
+    pub fn write_contents(
+        &self,
+        data: &[&[u8]],
+        prefix: Option<IdPrefix>,
+        compressor: Option<Compressor>,
+    ) -> Result<Vec<ContentId>> {
+        let mut hashes = Vec::with_capacity(data.len());
+        self.shared.repo.crypto().hasher.hash_many(data, &mut hashes);
+        data.iter()
+            .zip(&hashes)
+            .map(|(data, hash)| self.write_hashed(data, hash, prefix, compressor))
+            .collect()
+    }
+
+    fn write_hashed(
+        &self,
+        data: &[u8],
+        hash: &Hash,
+        prefix: Option<IdPrefix>,
+        compressor: Option<Compressor>,
+    ) -> Result<ContentId> {
+        let shared = &*self.shared;
+        self.before_writing()?;
+        let _gate = shared.gate.read();
+        count(&shared.counters.hashed_contents, 1);
+        count(&shared.counters.hashed_bytes, data.len() as u64);
+
+        let id = ContentId::new(prefix, hash);
+        let previous = match self.current(&id)? {
+            Some((_, false)) => return Ok(id),
+            Some((timestamp, true)) => Some(timestamp),
+            None => None,
+        };
+        let compressor = match compressor {
+            Some(_) if shared.repo.parameters().index_version < 2 => {
+                if prefix.is_none() {
+                    return Err(RepoError::InvalidOption(
+                        "compression is not enabled for this repository".into(),
+                    ));
+                }
+                None
+            }
+            other => other,
+        };
+        self.seal_and_append(id, data, compressor, false, previous)?;
+        count(&shared.counters.new_contents, 1);
+        count(&shared.counters.new_bytes, data.len() as u64);
+        Ok(id)
+    }
+
+    /// Compresses and encrypts outside of every lock, then appends.
+    fn seal_and_append(
+        &self,
+        id: ContentId,
+        data: &[u8],
+        compressor: Option<Compressor>,
+        deleted: bool,
+        previous: Option<i64>,
+    ) -> Result<()> {
+        let shared = &*self.shared;
+        let mut packed = shared.scratch.take();
+        let compression = match compressor {
+            Some(compressor)
+                if compressor
+                    .compress(data, &mut packed)
+                    .map_err(|e| RepoError::format(format!("content {id}"), e))? =>
+            {
+                compressor.header()
+            }
+            _ => 0,
+        };
+        let payload = if compression == 0 { data } else { &packed };
+        let mut sealed = shared.scratch.take();
+        shared
+            .repo
+            .crypto()
+            .cipher
+            .seal(payload, id.iv(), &mut sealed)
+            .map_err(|e| RepoError::format(format!("content {id}"), e))?;
+        shared.scratch.give(packed);
+        let bytes = &sealed;
+        self.append(&Sealed {
+            id,
+            bytes,
+            original_length: data.len(),
+            compression,
+            deleted,
+            previous,
+        })?;
+        shared.scratch.give(sealed);
+        Ok(())
+    }
+
+    /// What every write begins with: packs that failed first, then an index if the last one is
+    /// too long ago.
+    fn before_writing(&self) -> Result<()> {
+        self.uploads.retry_failed()?;
+        let due = {
+            let last = *self.shared.last_index.lock();
+            self.shared.repo.clock().now().duration_since(last) > INDEX_INTERVAL
+        };
+        if due { self.flush_contents() } else { Ok(()) }
+    }
+
+    /// Timestamp of the entry that is in force, and whether it is a deletion.
+    fn current(&self, id: &ContentId) -> Result<Option<(i64, bool)>> {
+        if let Some((entry, _)) = self.shared.index.lock().get(id) {
+            return Ok(Some((entry.timestamp, entry.deleted)));
+        }
+        let view = self.shared.repo.fresh_index()?;
+        Ok(view.find(id)?.map(|(_, entry)| (entry.timestamp, entry.deleted)))
+    }
+
+    fn append(&self, content: &Sealed<'_>) -> Result<()> {
+        let shared = &*self.shared;
+        let id = content.id;
+        let kind = PackKind::of_content(&id);
+        let mut slot = shared.packs[kind as usize].lock();
+        if content.previous.is_none() && shared.index.lock().get(&id).is_some() {
+            return Ok(()); // another thread was faster
+        }
+        let pack = match &mut slot.pack {
+            Some(pack) => pack,
+            empty => empty.insert(self.start_pack(kind)?),
+        };
+        let number = |what: &str, n: usize| {
+            u32::try_from(n).map_err(|_| {
+                RepoError::format(format!("content {id}"), format!("{what} of {n} bytes"))
+            })
+        };
+        let entry = Entry {
+            id,
+            pack: pack.name.clone(),
+            offset: number("offset", pack.data.len())?,
+            packed_length: number("packed length", content.bytes.len())?,
+            original_length: number("length", content.original_length)?,
+            timestamp: self.timestamp_after(content.previous),
+            deleted: content.deleted,
+            format_version: shared.repo.parameters().version,
+            compression: content.compression,
+            encryption_key: 0,
+        };
+        pack.data.extend_from_slice(content.bytes);
+        pack.entries.push(entry.clone());
+        shared.index.lock().add_packing(entry);
+        count(&shared.counters.packed_bytes, content.bytes.len() as u64);
+        if pack.data.len() >= shared.repo.parameters().max_pack_size {
+            self.finish_pack(&mut slot);
+        }
+        Ok(())
+    }
+
+    /// Now in seconds, but later than the entry that is replaced.
+    fn timestamp_after(&self, previous: Option<i64>) -> i64 {
+        let now = self.shared.repo.clock().now().as_second();
+        previous.map_or(now, |previous| now.max(previous.saturating_add(1)))
+    }
+
+    fn start_pack(&self, kind: PackKind) -> Result<Pack> {
+        let shared = &*self.shared;
+        let session = self.session_id()?;
+        let name = kind.new_name(random()?, &session);
+        let mut data = shared.pack_buffers.take();
+        start_of_pack(shared.repo.settings(), &mut data)?;
+        Ok(Pack { name, data, entries: Vec::new(), tombstones: Vec::new() })
+    }
+
+    /// Hands the pending pack of a kind over to the upload threads.
+    ///
+    /// The slot stays locked meanwhile: when the storage is slow, writers wait here.
+    pub(super) fn finish_pack(&self, slot: &mut PackSlot) {
+        if let Some(mut pack) = slot.pack.take() {
+            pack.tombstones = std::mem::take(&mut slot.tombstones);
+            self.uploads.submit(pack);
+        }
+    }
+
+    /// Marks a content as deleted; its data stays where it is. Deleting what is deleted already
+    /// changes nothing.
+    ///
+    /// Only for contents that nobody else can create again at the same time (manifests), and for
+    /// garbage collection under its rules: see [`crate::maintenance`].
+    pub fn delete_content(&self, id: &ContentId) -> Result<()> {
+        self.before_writing()?;
+        let shared = &*self.shared;
+        let _gate = shared.gate.read();
+        let mut slot = shared.packs[PackKind::of_content(id) as usize].lock();
+        let dropped = shared.index.lock().drop_packing(id);
+        let pending = shared.index.lock().get(id).map(|(entry, _)| entry.to_entry());
+        let entry = match pending {
+            Some(entry) => Some(entry),
+            None => shared.repo.fresh_index()?.find(id)?.map(|(_, entry)| entry.to_entry()),
+        };
+        let Some(entry) = entry else {
+            return if dropped { Ok(()) } else { Err(RepoError::ContentNotFound(*id)) };
+        };
+        if entry.deleted {
+            return Ok(());
+        }
+        self.session_id()?;
+        let timestamp = self.timestamp_after(Some(entry.timestamp));
+        let tombstone = Entry { deleted: true, timestamp, ..entry };
+        slot.tombstones.push(tombstone.clone());
+        shared.index.lock().add_stored(tombstone);
+        Ok(())
+    }
+
+    /// Makes a deleted content live again, by writing its data anew. A live one is left alone.
+    pub fn undelete_content(&self, id: &ContentId) -> Result<()> {
+        self.renew(id, true)
+    }
+
+    /// Writes a content's data into a new pack; a deleted one stays deleted.
+    pub fn rewrite_content(&self, id: &ContentId) -> Result<()> {
+        self.renew(id, false)
+    }
+
+    fn renew(&self, id: &ContentId, undelete: bool) -> Result<()> {
+        self.before_writing()?;
+        let _gate = self.shared.gate.read();
+        let (info, data) = self.read_with_info(id)?;
+        if undelete && !info.deleted {
+            return Ok(());
+        }
+        let compressor = match info.compression {
+            0 => None,
+            // What can be read but not written any more is stored as it is.
+            header => Compressor::by_header(header).ok().filter(|c| c.status() != Status::ReadOnly),
+        };
+        let deleted = info.deleted && !undelete;
+        self.seal_and_append(*id, &data, compressor, deleted, Some(info.timestamp))
+    }
+
+    /// What is known of a content, in this session or committed; deleted ones included.
+    pub fn content_info(&self, id: &ContentId) -> Result<Option<ContentInfo>> {
+        if let Some((entry, _)) = self.shared.index.lock().get(id) {
+            return Ok(Some(entry.to_entry()));
+        }
+        self.shared.repo.content_info(id)
+    }
+
+    /// The data of a content, committed or written by this session.
+    pub fn read_content(&self, id: &ContentId) -> Result<Bytes> {
+        Ok(self.read_with_info(id)?.1)
+    }
+
+    fn read_with_info(&self, id: &ContentId) -> Result<(ContentInfo, Bytes)> {
+        let shared = &*self.shared;
+        // A pack may move from pending to uploading to stored between two looks.
+        loop {
+            let found = shared.index.lock().get(id).map(|(e, stored)| (e.to_entry(), stored));
+            let (info, sealed) = match found {
+                None => {
+                    let info =
+                        shared.repo.content_info(id)?.ok_or(RepoError::ContentNotFound(*id))?;
+                    let data = shared.repo.read_entry(&info)?;
+                    return Ok((info, data));
+                }
+                Some((entry, true)) => {
+                    let info = entry;
+                    let data = shared.repo.read_entry(&info)?;
+                    return Ok((info, data));
+                }
+                Some((entry, false)) => match self.packing_bytes(&entry) {
+                    Some(sealed) => (entry, sealed),
+                    None => continue,
+                },
+            };
+            let data = open_content(shared.repo.crypto(), &info, &sealed)?;
+            return Ok((info, data));
+        }
+    }
+
+    /// The stored bytes of a content whose pack is pending or on its way.
+    fn packing_bytes(&self, entry: &Entry) -> Option<Vec<u8>> {
+        let slot = self.shared.packs[PackKind::of_content(&entry.id) as usize].lock();
+        if let Some(pack) = &slot.pack
+            && pack.name == entry.pack
+        {
+            return Some(pack.slice(entry)?.to_vec());
+        }
+        let name: &PackName = &entry.pack;
+        self.uploads.get(name)?.slice(entry).map(<[u8]>::to_vec)
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.shared.repo.clock().now()
+    }
+}

@@ -1,0 +1,52 @@
+//! Making a session visible.
+
+use kopist_format::pack::PackKind;
+
+use super::{RepositoryWriter, count};
+use crate::error::Result;
+
+impl RepositoryWriter {
+    /// Stores everything that was written, manifests included: packs, then one index blob.
+    ///
+    /// When this returns, other clients see all of it; after an error they see nothing of it,
+    /// the writer still holds it, and a later flush tries again.
+    pub fn flush(&self) -> Result<()> {
+        self.flush_manifests()?;
+        self.flush_contents()
+    }
+
+    /// Like [`flush`](Self::flush), but manifests stay pending.
+    pub(super) fn flush_contents(&self) -> Result<()> {
+        let shared = &*self.shared;
+        let _gate = shared.gate.write();
+        self.uploads.retry_failed()?;
+        for kind in PackKind::ALL {
+            self.finish_pack(&mut shared.packs[kind as usize].lock());
+        }
+        self.uploads.finish()?;
+        self.write_index()?;
+        *shared.last_index.lock() = self.now();
+        Ok(())
+    }
+
+    fn write_index(&self) -> Result<()> {
+        let shared = &*self.shared;
+        let shards = {
+            let index = shared.index.lock();
+            debug_assert!(index.all_stored(), "packs are stored before the index is built");
+            if index.stored().is_empty() {
+                return Ok(());
+            }
+            shared.repo.encode_index(index.stored())?
+        };
+        let session = self.session_id()?;
+        shared.repo.write_session_index(&session, shards.clone())?;
+        count(&shared.counters.index_blobs, shards.len() as u64);
+        shared.index.lock().clear();
+        for kind in PackKind::ALL {
+            shared.packs[kind as usize].lock().tombstones.clear();
+        }
+        self.end_session();
+        Ok(())
+    }
+}

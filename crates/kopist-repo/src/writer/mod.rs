@@ -1,0 +1,193 @@
+//! Writing: a session whose results become visible at [`flush`](RepositoryWriter::flush).
+//!
+//! ```text
+//! caller's threads                     upload threads
+//!   hash → known? ─ yes → done
+//!     no → compress → encrypt → append to the pending pack of its kind (p or q)
+//!                                  full → queue → local index → put → entries are stored
+//! flush: pending packs → wait for all packs → one index blob → delete the session's marker
+//! ```
+//!
+//! * One [`RepositoryWriter`] is shared by reference between all threads of a run. Hashing,
+//!   compression and encryption run outside of every lock; only the copy into the pack buffer is
+//!   under the lock of its kind of pack.
+//! * Memory is bounded: two pending packs and [`WriterOptions::packs_in_flight`] full ones.
+//!   When the storage is slower than the writers, the writers wait.
+//! * The order *session marker → packs → index → marker away* is the durability promise: an
+//!   index never names a pack that was not acknowledged, so a crash at any point leaves a
+//!   repository that verifies, at worst with packs that nothing refers to.
+//! * A pack that cannot be stored is kept. Every later write or flush tries it again before it
+//!   does anything else and reports the failure, so nothing is ever silently dropped.
+//!
+//! Sources: `kopia:repo/content/content_manager.go`, `content_manager_lock_free.go`,
+//! `sessions.go`.
+
+mod buffers;
+mod contents;
+mod flush;
+mod manifests;
+mod pending;
+mod session;
+mod uploads;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use parking_lot::{Mutex, RwLock};
+
+use crate::{
+    error::{RepoError, Result},
+    repository::Repository,
+};
+use buffers::Buffers;
+use pending::{PackSlot, PendingIndex};
+use session::Session;
+use uploads::Uploads;
+
+/// An index is written at least this often, so that a killed run loses little.
+const INDEX_INTERVAL: SignedDuration = SignedDuration::from_mins(10);
+
+/// How a writer works.
+#[derive(Debug, Clone)]
+pub struct WriterOptions {
+    /// What the session is for, for logs.
+    pub purpose: String,
+    /// Full packs that may wait for the storage or be on their way (at least 1). Each takes up to
+    /// the repository's maximal pack size and one content.
+    pub packs_in_flight: usize,
+    /// Packs on their way at once (at least 1).
+    pub upload_threads: usize,
+    /// Write manifests as one when there are 16 or more of their contents.
+    pub compact_manifests: bool,
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        Self {
+            purpose: String::new(),
+            packs_in_flight: 3,
+            upload_threads: 2,
+            compact_manifests: true,
+        }
+    }
+}
+
+/// What a writer has done so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WriterStats {
+    /// Contents given to the writer, and their bytes.
+    pub hashed_contents: u64,
+    /// Bytes of those.
+    pub hashed_bytes: u64,
+    /// Contents that were not known before.
+    pub new_contents: u64,
+    /// Plain bytes of those.
+    pub new_bytes: u64,
+    /// Bytes of those after compression and encryption.
+    pub packed_bytes: u64,
+    /// Packs acknowledged by the storage.
+    pub packs: u64,
+    /// Bytes of those.
+    pub pack_bytes: u64,
+    /// Index blobs written.
+    pub index_blobs: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    hashed_contents: AtomicU64,
+    hashed_bytes: AtomicU64,
+    new_contents: AtomicU64,
+    new_bytes: AtomicU64,
+    packed_bytes: AtomicU64,
+    packs: AtomicU64,
+    pack_bytes: AtomicU64,
+    index_blobs: AtomicU64,
+}
+
+fn count(counter: &AtomicU64, by: u64) {
+    counter.fetch_add(by, Ordering::Relaxed);
+}
+
+/// Writes contents, objects and manifests. See the [module documentation](self).
+///
+/// Dropping a writer without [`flush`](Self::flush) discards what was not flushed.
+pub struct RepositoryWriter {
+    shared: Arc<Shared>,
+    uploads: Uploads,
+}
+
+/// What the writer's callers and its upload threads share.
+struct Shared {
+    repo: Repository,
+    options: WriterOptions,
+    /// Held for reading while a content is written, for writing during a flush.
+    gate: RwLock<()>,
+    /// One for each kind of pack, see `PackKind`.
+    packs: [Mutex<PackSlot>; 2],
+    index: Mutex<PendingIndex>,
+    session: Mutex<Option<Session>>,
+    last_index: Mutex<Timestamp>,
+    manifests: Mutex<manifests::PendingManifests>,
+    pack_buffers: Buffers,
+    scratch: Buffers,
+    counters: Counters,
+}
+
+impl RepositoryWriter {
+    pub(crate) fn new(repo: &Repository, options: WriterOptions) -> Result<Self> {
+        if repo.is_read_only() {
+            return Err(RepoError::ReadOnly);
+        }
+        let shared = Arc::new(Shared {
+            repo: repo.clone(),
+            gate: RwLock::new(()),
+            packs: [Mutex::default(), Mutex::default()],
+            index: Mutex::default(),
+            session: Mutex::new(None),
+            last_index: Mutex::new(repo.clock().now()),
+            manifests: Mutex::default(),
+            // Pending packs and those in flight; larger than any legal pack and one content.
+            pack_buffers: Buffers::new(options.packs_in_flight.max(1) + 2, usize::MAX),
+            scratch: Buffers::new(64, 16 << 20),
+            counters: Counters::default(),
+            options,
+        });
+        let uploads = Uploads::new(&shared);
+        Ok(Self { shared, uploads })
+    }
+
+    /// The repository that is written to. It shows what is committed; reads that must see what
+    /// this writer has not flushed yet go through the writer.
+    pub fn repository(&self) -> &Repository {
+        &self.shared.repo
+    }
+
+    /// What was done so far.
+    pub fn stats(&self) -> WriterStats {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counters = &self.shared.counters;
+        WriterStats {
+            hashed_contents: get(&counters.hashed_contents),
+            hashed_bytes: get(&counters.hashed_bytes),
+            new_contents: get(&counters.new_contents),
+            new_bytes: get(&counters.new_bytes),
+            packed_bytes: get(&counters.packed_bytes),
+            packs: get(&counters.packs),
+            pack_bytes: get(&counters.pack_bytes),
+            index_blobs: get(&counters.index_blobs),
+        }
+    }
+}
+
+impl std::fmt::Debug for RepositoryWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RepositoryWriter")
+            .field("options", &self.shared.options)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
