@@ -2,10 +2,23 @@
 //!
 //! - [`source`]: who backs up what; [`policy`]: how; [`ignore`]: what is left out;
 //!   [`retention`]: what is kept. All four are pure.
+//! - [`fs`]: the trees that are backed up; [`upload`]: getting one into a repository.
+//! - [`store`]: snapshots and policies as they are stored; [`create`](mod@create),
+//!   [`expire`]: making and deleting snapshots.
+//!
+//! Everything is blocking and runs on plain threads.
 
+pub mod create;
+mod error;
+pub mod expire;
+pub mod fs;
 pub mod ignore;
 pub mod policy;
 pub mod retention;
 pub mod source;
+pub mod store;
+pub mod upload;
 
+pub use create::{Created, SnapshotRequest, create};
+pub use error::{Result, SnapshotError};
 pub use source::SourceInfo;

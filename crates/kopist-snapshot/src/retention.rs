@@ -50,7 +50,8 @@ pub fn reasons(snapshots: &[Moment], policy: &Retention, zone: &TimeZone) -> Vec
     let mut order: Vec<usize> = (0..snapshots.len()).collect();
     order.sort_by_key(|index| {
         let moment = &snapshots[*index];
-        std::cmp::Reverse((moment.start, moment.end))
+        // A complete snapshot is newer than a checkpoint of the same moment.
+        std::cmp::Reverse((moment.start, moment.end, moment.complete))
     });
     let mut reasons = vec![Vec::new(); snapshots.len()];
     let newest = snapshots.iter().map(|moment| moment.start).max();

@@ -3,7 +3,7 @@
 //! [`Policy`] is what is stored for one level. For a source the levels are folded into an
 //! [`EffectivePolicy`], the most specific first; inside the source's tree a [`PolicyTree`] tells
 //! which policy is in effect in each directory. All of this is arithmetic on values:
-//! [`PolicySet`] holds every policy of a repository, the `store` module loads and saves them.
+//! [`PolicySet`] holds every policy of a repository, [`crate::store`] loads and saves them.
 
 mod compression;
 pub mod cron;

@@ -1,0 +1,8 @@
+//! Snapshots of real trees in real repositories.
+
+// A failed precondition is a failed test.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+mod oracle;
+mod upload;
