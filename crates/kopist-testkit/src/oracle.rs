@@ -20,16 +20,20 @@ pub fn find() -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join("kopia")).find(|file| file.is_file())
 }
 
-/// Where kopia is; without it prints one line, `skipped: no kopia: TEST`.
-#[allow(clippy::print_stderr)] // the visible line is the purpose
+/// Where kopia is; without it says that `test` is skipped.
 pub fn find_or_skip(test: &str) -> Option<PathBuf> {
     let found = find();
     if found.is_none() {
-        // Written past the test harness, which would swallow it in a passing test.
-        let line = format!("skipped: no kopia: {test}\n");
-        let _ = rustix::io::write(std::io::stderr(), line.as_bytes());
+        skipped(test, "no kopia");
     }
     found
+}
+
+/// Prints the line `skipped: WHAT: WHY`, past the test harness, which shows nothing of a test
+/// that passes.
+pub fn skipped(what: &str, why: &str) {
+    let line = format!("skipped: {what}: {why}\n");
+    let _ = rustix::io::write(std::io::stderr(), line.as_bytes());
 }
 
 /// What a command printed and how it ended.
@@ -109,7 +113,7 @@ impl Client {
         client.set("PATH", std::env::var_os("PATH").unwrap_or_default());
         client.set("KOPIA_PASSWORD", password);
         client.set("KOPIA_CONFIG_PATH", folder.join("repository.config"));
-        client.set("KOPIA_CACHE_DIRECTORY", folder.join("cache"));
+        client.set("XDG_CACHE_HOME", folder.join("cache"));
         client.set("KOPIA_LOG_DIR", folder.join("logs"));
         client.set("KOPIA_CHECK_FOR_UPDATES", "false");
         client.set("KOPIA_USE_KEYRING", "false");

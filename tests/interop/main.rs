@@ -1,0 +1,25 @@
+//! kopist and kopia over one repository.
+//!
+//! Both programs take the same command lines, so each test drives them as two clients of one
+//! repository and lets either judge what the other did. Without kopia (`KOPIA_EXE`, or `kopia` on
+//! `PATH`) these tests print a line that begins with `skipped:`; those that need no judge run
+//! anyway.
+//!
+//! - [`writes`]: kopia verifies, maintains and restores what kopist wrote, in every format;
+//! - [`reads`]: kopist verifies and restores what kopia wrote, also after its maintenance;
+//! - [`turns`]: fifty random steps in turns, after each of which both list the same snapshots;
+//! - [`dedup`]: what one has stored, the other does not store again;
+//! - [`bad_input`]: wrong passwords, other formats, full disks, odd names, damaged blobs;
+//! - [`kill`]: `kill -9` in the middle of a backup.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed precondition is a failed test
+
+mod bad_input;
+mod dedup;
+mod kill;
+mod pair;
+#[path = "../program.rs"]
+mod program;
+mod reads;
+mod turns;
+mod writes;
