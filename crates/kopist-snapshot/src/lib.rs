@@ -5,15 +5,19 @@
 //! - [`fs`]: the trees that are backed up; [`upload`]: getting one into a repository.
 //! - [`store`]: snapshots and policies as they are stored; [`create`](mod@create),
 //!   [`expire`]: making and deleting snapshots.
+//! - [`browse`]: looking into snapshots; [`restore`](mod@restore): getting one back.
 //!
 //! Everything is blocking and runs on plain threads.
 
+pub mod browse;
 pub mod create;
 mod error;
 pub mod expire;
 pub mod fs;
 pub mod ignore;
 pub mod policy;
+mod queue;
+pub mod restore;
 pub mod retention;
 pub mod source;
 pub mod store;

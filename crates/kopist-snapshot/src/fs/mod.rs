@@ -6,6 +6,7 @@
 //! [`StreamFolder`] is a directory with one file that is read from a pipe.
 
 mod errno;
+pub(crate) mod handle;
 mod local;
 mod stream;
 

@@ -23,7 +23,6 @@ mod directory;
 mod file;
 mod previous;
 mod progress;
-mod queue;
 mod run;
 
 use std::sync::Arc;

@@ -12,11 +12,12 @@ use parking_lot::Mutex;
 use super::checkpoint::Checkpoints;
 use super::directory::{Dir, Listed};
 use super::file::{Parts, Stored};
-use super::queue::Queue;
+
 use super::{UploadError, UploadEvent, UploadOptions, UploadProgress, UploadSource, Uploader};
 use crate::fs::Metadata;
 use crate::ignore::Context;
 use crate::policy::PolicyTree;
+use crate::queue::Queue;
 
 /// A piece of work.
 pub(super) enum Task {

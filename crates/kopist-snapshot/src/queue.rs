@@ -5,7 +5,7 @@
 
 use parking_lot::{Condvar, Mutex};
 
-pub(super) struct Queue<T> {
+pub(crate) struct Queue<T> {
     state: Mutex<State<T>>,
     ready: Condvar,
 }
@@ -16,13 +16,13 @@ struct State<T> {
 }
 
 impl<T> Queue<T> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let state = Mutex::new(State { tasks: Vec::new(), finished: false });
         Self { state, ready: Condvar::new() }
     }
 
     /// Adds tasks; the last one is taken first.
-    pub(super) fn push(&self, tasks: impl IntoIterator<Item = T>) {
+    pub(crate) fn push(&self, tasks: impl IntoIterator<Item = T>) {
         let mut state = self.state.lock();
         let before = state.tasks.len();
         state.tasks.extend(tasks);
@@ -36,7 +36,7 @@ impl<T> Queue<T> {
     }
 
     /// The next task; waits for one. `None` when everything is done.
-    pub(super) fn pop(&self) -> Option<T> {
+    pub(crate) fn pop(&self) -> Option<T> {
         let mut state = self.state.lock();
         loop {
             if let Some(task) = state.tasks.pop() {
@@ -50,7 +50,7 @@ impl<T> Queue<T> {
     }
 
     /// There will be no more tasks.
-    pub(super) fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.state.lock().finished = true;
         self.ready.notify_all();
     }

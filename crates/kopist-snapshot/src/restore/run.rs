@@ -1,0 +1,203 @@
+//! One restore while it runs: what the workers share, and the workers.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use kopist_format::directory::{DirEntry, EntryType};
+use kopist_repo::{PackRun, Repository};
+use parking_lot::Mutex;
+
+use super::directory::Dir;
+use super::file::Job;
+use super::window::Window;
+use super::{Counters, RestoreError, RestoreOptions, RestoreProgress, RestoreStats, count};
+use crate::fs::handle::DirHandle;
+use crate::queue::Queue;
+
+/// A piece of work.
+pub(super) enum Task {
+    /// Make a directory and see what is in it.
+    Enter { parent: Arc<Dir>, entry: DirEntry },
+    /// Find out where the contents of some files lie.
+    Plan(Vec<Arc<Job>>),
+    /// Read one range of a pack.
+    Read { window: Arc<Window>, run: PackRun },
+}
+
+/// What the workers share.
+pub(super) struct Run<'a> {
+    pub(super) repo: &'a Repository,
+    pub(super) options: &'a RestoreOptions,
+    progress: &'a dyn RestoreProgress,
+    pub(super) queue: Queue<Task>,
+    pub(super) counters: Counters,
+    gathering: Mutex<Gathering>,
+    /// Directories that were found and not listed yet: more files may come.
+    pub(super) unlisted: AtomicUsize,
+    failed: AtomicBool,
+    error: Mutex<Option<RestoreError>>,
+}
+
+/// Files that wait for a window.
+#[derive(Default)]
+struct Gathering {
+    jobs: Vec<Arc<Job>>,
+    bytes: u64,
+}
+
+/// A window is planned when it has this many files,
+const WINDOW_FILES: usize = 4096;
+/// or this many bytes.
+const WINDOW_BYTES: u64 = 256 << 20;
+
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        repo: &'a Repository,
+        options: &'a RestoreOptions,
+        progress: &'a dyn RestoreProgress,
+    ) -> Self {
+        Self {
+            repo,
+            options,
+            progress,
+            queue: Queue::new(),
+            counters: Counters::default(),
+            gathering: Mutex::default(),
+            unlisted: AtomicUsize::new(0),
+            failed: AtomicBool::new(false),
+            error: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn restore(
+        self,
+        root: &DirEntry,
+        target: &Path,
+    ) -> Result<RestoreStats, RestoreError> {
+        if root.kind == EntryType::Directory {
+            self.restore_directory(root, target)?;
+        } else {
+            self.restore_single(root, target)?;
+        }
+        std::thread::scope(|scope| {
+            let workers = self.options.parallel.clamp(1, 256);
+            let workers: Vec<_> = (0..workers).map(|_| scope.spawn(|| self.work())).collect();
+            for worker in workers {
+                if worker.join().is_err() {
+                    self.stop(RestoreError::WorkerPanic);
+                }
+            }
+        });
+        match self.error.into_inner() {
+            Some(error) => Err(error),
+            None => Ok(self.counters.stats()),
+        }
+    }
+
+    fn restore_directory(&self, root: &DirEntry, target: &Path) -> Result<(), RestoreError> {
+        let io =
+            |what, source| RestoreError::Io { what, path: target.display().to_string(), source };
+        let existed = target.is_dir();
+        std::fs::create_dir_all(target).map_err(|error| io("create", error))?;
+        let handle = DirHandle::open(target).map_err(|error| io("open", error))?;
+        let dir = Dir::top(handle, root.clone());
+        count(&self.counters.enqueued_directories, 1);
+        self.unlisted.fetch_add(1, Ordering::Relaxed);
+        self.list(&dir, existed)?;
+        self.task_done(&dir);
+        Ok(())
+    }
+
+    /// Restores a file or a link under the name of the target.
+    fn restore_single(&self, entry: &DirEntry, target: &Path) -> Result<(), RestoreError> {
+        let path = || target.display().to_string();
+        let io = |what, source| RestoreError::Io { what, path: path(), source };
+        let Some(name) = target.file_name() else {
+            let reason = "a file cannot take the place of a root directory";
+            return Err(RestoreError::Exists { path: path(), reason });
+        };
+        let parent = match target.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        std::fs::create_dir_all(parent).map_err(|error| io("create the directory of", error))?;
+        let handle = DirHandle::open(parent).map_err(|error| io("open the directory of", error))?;
+        let dir = Dir::bystander(handle);
+        let name = std::os::unix::ffi::OsStrExt::as_bytes(name);
+        self.unlisted.fetch_add(1, Ordering::Relaxed);
+        self.add(&dir, DirEntry { name: name.into(), ..entry.clone() });
+        self.listed();
+        self.task_done(&dir);
+        Ok(())
+    }
+
+    /// Takes tasks until there are none.
+    fn work(&self) {
+        /// Lets the others end when this thread panics.
+        struct Guard<'r, 'a>(&'r Run<'a>);
+        impl Drop for Guard<'_, '_> {
+            fn drop(&mut self) {
+                if std::thread::panicking() {
+                    self.0.stop(RestoreError::WorkerPanic);
+                    self.0.queue.finish();
+                }
+            }
+        }
+        let _guard = Guard(self);
+        while let Some(task) = self.queue.pop() {
+            if self.options.cancel.is_canceled() {
+                self.stop(RestoreError::Canceled);
+            }
+            match task {
+                Task::Enter { parent, entry } => self.enter(&parent, entry),
+                Task::Plan(jobs) => self.plan(jobs),
+                Task::Read { window, run } => self.read(&window, &run),
+            }
+            self.progress.progress(&self.counters.stats());
+        }
+    }
+
+    /// Adds a file to the next window.
+    pub(super) fn gather(&self, job: Arc<Job>, bytes: u64) {
+        let mut gathering = self.gathering.lock();
+        gathering.bytes += bytes;
+        gathering.jobs.push(job);
+        if gathering.jobs.len() >= WINDOW_FILES || gathering.bytes >= WINDOW_BYTES {
+            let Gathering { jobs, .. } = std::mem::take(&mut *gathering);
+            drop(gathering);
+            self.queue.push([Task::Plan(jobs)]);
+        }
+    }
+
+    /// A directory was listed. After the last one, what was gathered is all there is.
+    pub(super) fn listed(&self) {
+        if self.unlisted.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let Gathering { jobs, .. } = std::mem::take(&mut *self.gathering.lock());
+            if !jobs.is_empty() {
+                self.queue.push([Task::Plan(jobs)]);
+            }
+        }
+    }
+
+    /// An entry could not be restored: the end, or one more ignored error.
+    pub(super) fn report(&self, error: RestoreError) {
+        if self.options.ignore_errors {
+            count(&self.counters.ignored_errors, 1);
+            self.progress.ignored(&error);
+        } else {
+            self.stop(error);
+        }
+    }
+
+    /// Ends the run; the first error counts.
+    fn stop(&self, error: RestoreError) {
+        self.error.lock().get_or_insert(error);
+        self.failed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nothing more is to be done.
+    pub(super) fn stopped(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+}
