@@ -59,6 +59,14 @@ pub enum SnapshotError {
         /// Why.
         source: DirectoryError,
     },
+    /// A part of a snapshot cannot be read, so what it uses is not known.
+    #[error("cannot read {path}: {source}; nothing was deleted")]
+    Unreadable {
+        /// Which part.
+        path: String,
+        /// Why.
+        source: Box<SnapshotError>,
+    },
     /// An entry without an object.
     #[error("entry {0:?} has no object; verify the snapshot")]
     NoObject(String),

@@ -5,7 +5,9 @@
 //! - [`fs`]: the trees that are backed up; [`upload`]: getting one into a repository.
 //! - [`store`]: snapshots and policies as they are stored; [`create`](mod@create),
 //!   [`expire`]: making and deleting snapshots.
-//! - [`browse`]: looking into snapshots; [`restore`](mod@restore): getting one back.
+//! - [`browse`]: looking into snapshots; [`restore`](mod@restore): getting one back;
+//!   [`verify`](mod@verify): making sure that one could.
+//! - [`walk`](mod@walk): all objects of all snapshots, each once; [`gc`]: what is not among them.
 //!
 //! Everything is blocking and runs on plain threads.
 
@@ -14,6 +16,7 @@ pub mod create;
 mod error;
 pub mod expire;
 pub mod fs;
+pub mod gc;
 pub mod ignore;
 pub mod policy;
 mod queue;
@@ -22,6 +25,8 @@ pub mod retention;
 pub mod source;
 pub mod store;
 pub mod upload;
+pub mod verify;
+pub mod walk;
 
 pub use create::{Created, SnapshotRequest, create};
 pub use error::{Result, SnapshotError};

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use kopist_repo::{OpenOptions, Repository};
 use kopist_snapshot::restore::{RestoreOptions, Silent, restore};
+use kopist_snapshot::verify::{Damage, VerifyOptions, verify};
+use kopist_snapshot::walk::Root;
 use kopist_snapshot::{browse, store};
 use kopist_testkit::golden::{self, GoldenRepository};
 use kopist_testkit::tree::{Comparison, Entry, compare, list};
@@ -51,6 +53,17 @@ fn check(golden: &GoldenRepository) {
         let start = expected.start_time.parse().unwrap();
         assert_eq!(found.start_time, start, "{name}");
     }
+    let roots: Vec<Root> = snapshots
+        .iter()
+        .filter_map(|manifest| {
+            Some(Root { label: manifest.id.clone(), entry: manifest.root_entry.clone()? })
+        })
+        .collect();
+    let options = VerifyOptions { files_percent: 100.0, ..VerifyOptions::default() };
+    let stats = verify(&repo, &roots, &options, &|damage: Damage| {
+        panic!("{name}: {}: {}", damage.path, damage.error);
+    });
+    assert_eq!(stats.unwrap().errors, 0, "{name}");
     for (number, (root, expected)) in golden.description.trees.iter().enumerate() {
         let target = folder.path().join(format!("restored{number}"));
         let named = browse::resolve(&repo, &view, root, false).unwrap();

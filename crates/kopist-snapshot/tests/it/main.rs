@@ -8,3 +8,4 @@ mod golden;
 mod oracle;
 mod restore;
 mod upload;
+mod verify;

@@ -5,12 +5,13 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use kopist_blob::BlobStore;
-use kopist_snapshot::SourceInfo;
+use kopist_snapshot::restore::{self, RestoreOptions, restore};
 use kopist_snapshot::upload::Silent;
+use kopist_snapshot::{SourceInfo, browse, gc};
 use kopist_testkit::oracle::{self, Client};
-use kopist_testkit::tree::{RandomTree, Rng, TreeShape};
+use kopist_testkit::tree::{Comparison, RandomTree, Rng, TreeShape, compare, list};
 
-use crate::common::{PASSWORD, blobs, filesystem, open, request, snapshot_with};
+use crate::common::{PASSWORD, blobs, filesystem, open, request, snapshot_with, writer};
 
 /// A repository that kopia made, and kopia connected to it as user@host.
 struct Shared {
@@ -175,4 +176,73 @@ fn failures_are_the_same_objects() {
     let ours = snapshot_with(&repo, request(&shared.root), &Silent).manifest;
     assert_eq!(ours.root_object().unwrap().to_string(), list[0]["rootEntry"]["obj"]);
     assert_eq!(SourceInfo::from(&ours.source).to_string(), format!("user@host:{root}"));
+}
+
+#[test]
+fn kopia_restores_what_we_stored_and_we_what_it_stored() {
+    let Some(kopia) = oracle::find_or_skip("kopia_restores_what_we_stored_and_we_what_it_stored")
+    else {
+        return;
+    };
+    let shared = shared(&kopia, &[]);
+    source_tree(&shared.root, 14);
+    fs::remove_file(shared.root.join("odd/x.skip")).unwrap();
+    let root = shared.root.to_str().unwrap();
+    let theirs = shared.kopia.json(&["snapshot", "create", root, "--json"]);
+    let repo = open(filesystem(&shared.path));
+    let ours = snapshot_with(&repo, request(&shared.root), &Silent).manifest;
+    shared.kopia.ok(&["cache", "clear"]);
+
+    let by_kopia = shared.root.with_extension("kopia");
+    shared.kopia.ok(&["restore", &ours.id, by_kopia.to_str().unwrap()]);
+    let by_us = shared.root.with_extension("kopist");
+    let view = repo.manifests().unwrap();
+    let named = browse::resolve(&repo, &view, theirs["id"].as_str().unwrap(), true).unwrap();
+    restore(&repo, &named.entry, &by_us, &RestoreOptions::default(), &restore::Silent).unwrap();
+    let source = list(&shared.root);
+    for restored in [&by_kopia, &by_us] {
+        let mut restored = list(restored);
+        // kopia rounds the times of links.
+        for (entry, original) in restored.iter_mut().zip(&source) {
+            if entry.kind == 's' && entry.mtime_ns - original.mtime_ns < 1000 {
+                entry.mtime_ns = original.mtime_ns;
+            }
+        }
+        let differences = compare(&source, &restored, Comparison::restored());
+        assert!(differences.is_empty(), "{differences}");
+    }
+    // The directories' times are the same, too.
+    let both =
+        compare(&list(&by_kopia), &list(&by_us), Comparison { times: false, ..Comparison::full() });
+    assert!(both.is_empty(), "{both}");
+}
+
+#[test]
+fn kopia_agrees_with_our_garbage_collection() {
+    let Some(kopia) = oracle::find_or_skip("kopia_agrees_with_our_garbage_collection") else {
+        return;
+    };
+    let shared = shared(&kopia, &[]);
+    source_tree(&shared.root, 15);
+    let root = shared.root.to_str().unwrap().to_owned();
+    let first = shared.kopia.json(&["snapshot", "create", &root, "--json"]);
+    fs::remove_dir_all(shared.root.join("odd")).unwrap();
+    shared.kopia.ok(&["snapshot", "create", &root]);
+    shared.kopia.ok(&["snapshot", "delete", first["id"].as_str().unwrap(), "--delete"]);
+    let repo = open(filesystem(&shared.path));
+    let options = gc::GcOptions {
+        start: jiff::Timestamp::now() + jiff::SignedDuration::from_hours(30),
+        min_age: gc::MIN_AGE,
+        parallel: 4,
+        dry_run: false,
+    };
+    let stats = gc::collect(&writer(&repo), &options).unwrap();
+    assert!(stats.unused.count > 3, "{stats:?}");
+    shared.kopia.ok(&["cache", "clear"]);
+    shared.kopia.ok(&["snapshot", "verify", "--verify-files-percent=100"]);
+    // kopia's own collection finds nothing more, and nothing to bring back.
+    let run = shared.kopia.run(&["maintenance", "run", "--full", "--safety=none"]).expect_success();
+    let output = run.output();
+    assert!(!output.contains("undeleted") || output.contains("GC undeleted 0"), "{output}");
+    shared.kopia.ok(&["snapshot", "verify", "--verify-files-percent=100"]);
 }

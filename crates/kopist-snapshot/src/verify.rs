@@ -1,0 +1,335 @@
+//! Verifying snapshots: every tree can be walked, and everything in it is there.
+//!
+//! Directories are read. For files, every content must be in the index and lie inside a pack
+//! that exists; a part of the files is read completely, in the order of the packs. Facts:
+//! `kopia:snapshot/snapshotfs/snapshot_verifier.go`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use kopist_blob::{BlobError, list_prefixes};
+use kopist_format::directory::DirEntry;
+use kopist_format::id::{ContentId, ObjectId};
+use kopist_repo::{ContentInfo, ContentSet, IndexView, PlanOptions, RepoError, Repository};
+use parking_lot::Mutex;
+
+use crate::error::{Result, SnapshotError};
+use crate::walk::{Root, Visitor, walk};
+
+/// What to verify.
+#[derive(Clone, Debug)]
+pub struct VerifyOptions {
+    /// Threads.
+    pub parallel: usize,
+    /// How many of a hundred files are read.
+    pub files_percent: f64,
+    /// Stop after this many errors; `None` never stops.
+    pub max_errors: Option<u64>,
+}
+
+impl Default for VerifyOptions {
+    fn default() -> Self {
+        Self { parallel: 8, files_percent: 0.0, max_errors: None }
+    }
+}
+
+/// What was verified.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct VerifyStats {
+    /// Objects looked at, each once.
+    pub objects: u64,
+    /// Bytes of the files among them.
+    pub bytes: u64,
+    /// Files read.
+    pub read_files: u64,
+    /// Bytes read, each content once.
+    pub read_bytes: u64,
+    /// Errors.
+    pub errors: u64,
+}
+
+/// Something that is missing or damaged.
+#[derive(Debug)]
+pub struct Damage {
+    /// Which entry it was found in: the label of the root and the path.
+    pub path: String,
+    /// What is wrong.
+    pub error: SnapshotError,
+}
+
+/// Listens to a verification. Called from several threads.
+pub trait VerifyProgress: Sync {
+    /// More was verified; called often.
+    fn progress(&self, stats: &VerifyStats) {
+        let _ = stats;
+    }
+
+    /// Something is missing or damaged.
+    fn damaged(&self, damage: Damage);
+}
+
+impl<F: Fn(Damage) + Sync> VerifyProgress for F {
+    fn damaged(&self, damage: Damage) {
+        self(damage);
+    }
+}
+
+/// Contents are read when this many wait.
+const BATCH: usize = 8192;
+
+struct Verification<'a> {
+    repo: &'a Repository,
+    view: Arc<IndexView>,
+    options: &'a VerifyOptions,
+    progress: &'a dyn VerifyProgress,
+    /// Lengths of all packs.
+    packs: HashMap<String, u64>,
+    checked: Mutex<ContentSet>,
+    read: Mutex<ContentSet>,
+    batch: Mutex<Vec<(ContentInfo, Arc<str>)>>,
+    objects: AtomicU64,
+    bytes: AtomicU64,
+    read_files: AtomicU64,
+    read_bytes: AtomicU64,
+    errors: AtomicU64,
+    stop: AtomicBool,
+}
+
+/// Verifies trees. Everything wrong is shown to `progress`; the result only counts.
+///
+/// An error means that nothing could be verified at all.
+pub fn verify(
+    repo: &Repository,
+    roots: &[Root],
+    options: &VerifyOptions,
+    progress: &dyn VerifyProgress,
+) -> Result<VerifyStats> {
+    let view = repo.fresh_index()?;
+    let listed = list_prefixes(repo.store().as_ref(), &["p", "q"], 2).map_err(RepoError::from)?;
+    let packs = listed.into_iter().map(|blob| (blob.id.as_str().to_owned(), blob.length)).collect();
+    let verification = Verification {
+        repo,
+        options,
+        progress,
+        packs,
+        checked: Mutex::new(ContentSet::new(&view)),
+        read: Mutex::new(ContentSet::new(&view)),
+        view,
+        batch: Mutex::default(),
+        objects: AtomicU64::new(0),
+        bytes: AtomicU64::new(0),
+        read_files: AtomicU64::new(0),
+        read_bytes: AtomicU64::new(0),
+        errors: AtomicU64::new(0),
+        stop: AtomicBool::new(false),
+    };
+    walk(repo, &verification.view, roots, options.parallel, &verification);
+    let rest = std::mem::take(&mut *verification.batch.lock());
+    verification.read_batch(rest);
+    Ok(verification.stats())
+}
+
+impl Visitor for Verification<'_> {
+    fn object(&self, path: &str, entry: &DirEntry, object: &ObjectId) {
+        self.objects.fetch_add(1, Ordering::Relaxed);
+        // A directory is verified by reading it.
+        if !entry.is_dir() {
+            self.bytes.fetch_add(entry.size.unsigned_abs(), Ordering::Relaxed);
+            if let Err(error) = self.file(path, object) {
+                self.failed(path, error.into());
+            }
+        }
+        self.progress.progress(&self.stats());
+    }
+
+    fn failed(&self, path: &str, error: SnapshotError) {
+        let errors = self.errors.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.options.max_errors.is_some_and(|most| errors >= most) {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+        self.progress.damaged(Damage { path: path.to_owned(), error });
+    }
+
+    fn stop(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+impl Verification<'_> {
+    fn stats(&self) -> VerifyStats {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        VerifyStats {
+            objects: get(&self.objects),
+            bytes: get(&self.bytes),
+            read_files: get(&self.read_files),
+            read_bytes: get(&self.read_bytes),
+            errors: get(&self.errors),
+        }
+    }
+
+    fn file(&self, path: &str, object: &ObjectId) -> Result<(), RepoError> {
+        let mut contents = Vec::new();
+        self.repo.object_contents(object, &mut |content| contents.push(content))?;
+        for content in &contents {
+            self.check(content)?;
+        }
+        if self.is_chosen(object) {
+            self.check_lengths(object)?;
+            self.read_files.fetch_add(1, Ordering::Relaxed);
+            self.choose(path, &contents)?;
+        }
+        Ok(())
+    }
+
+    /// The content is known, and its bytes can be where the index says. What fails is not
+    /// remembered, so that every file with it is reported.
+    fn check(&self, id: &ContentId) -> Result<(), RepoError> {
+        let Some((ordinal, entry)) = self.view.find(id)? else {
+            let info = self.repo.content_info(id)?;
+            return self.check_pack(&info.ok_or(RepoError::ContentNotFound(*id))?);
+        };
+        if self.checked.lock().contains(ordinal) {
+            return Ok(());
+        }
+        self.check_pack(&entry.to_entry())?;
+        self.checked.lock().insert(ordinal);
+        Ok(())
+    }
+
+    fn check_pack(&self, info: &ContentInfo) -> Result<(), RepoError> {
+        let end = u64::from(info.offset) + u64::from(info.packed_length);
+        let pack = info.pack.as_str();
+        let length = match self.packs.get(pack) {
+            Some(length) => *length,
+            // Written since the listing, or lost.
+            None => match self.repo.store().metadata(&pack.into()) {
+                Ok(blob) => blob.length,
+                Err(BlobError::NotFound { .. }) => {
+                    let what = format!("content {}", info.id);
+                    return Err(RepoError::BlobNotFound { what, blob: pack.into() });
+                }
+                Err(error) => return Err(error.into()),
+            },
+        };
+        if length >= end {
+            return Ok(());
+        }
+        Err(RepoError::ContentUnreadable {
+            id: info.id,
+            pack: pack.into(),
+            offset: info.offset.into(),
+            length: info.packed_length.into(),
+            source: format!("the pack ends at {length}").into(),
+        })
+    }
+
+    /// Whether a file is among those that are read: always the same answer for one object.
+    fn is_chosen(&self, object: &ObjectId) -> bool {
+        let percent = self.options.files_percent;
+        if percent >= 100.0 {
+            return true;
+        }
+        let content = object.content();
+        let mut head = [0; 8];
+        for (byte, hash) in head.iter_mut().zip(content.hash().iter().rev()) {
+            *byte = *hash;
+        }
+        let dice = (u64::from_le_bytes(head) >> 11) as f64 / (1_u64 << 53) as f64;
+        dice * 100.0 < percent
+    }
+
+    /// The chunks of a file have the lengths that its list gives.
+    fn check_lengths(&self, object: &ObjectId) -> Result<(), RepoError> {
+        for chunk in self.repo.object_chunks(object)? {
+            let id = chunk.object.content();
+            let Some(info) = self.repo.content_info(&id)? else {
+                return Err(RepoError::ContentNotFound(id));
+            };
+            let compressed = chunk.object.is_compressed();
+            if !compressed && u64::from(info.original_length) != chunk.length {
+                return Err(RepoError::ObjectInvalid {
+                    id: *object,
+                    reason: format!(
+                        "unexpected chunk length {}, expected {} (chunk at {})",
+                        info.original_length, chunk.length, chunk.start
+                    ),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Has contents read, those that were not.
+    fn choose(&self, path: &str, contents: &[ContentId]) -> Result<(), RepoError> {
+        let path: Arc<str> = path.into();
+        let mut chosen = Vec::new();
+        for id in contents {
+            match self.view.find(id)? {
+                Some((ordinal, entry)) => {
+                    if self.read.lock().insert(ordinal) {
+                        chosen.push((entry.to_entry(), path.clone()));
+                    }
+                }
+                None => {
+                    self.repo.read_content(id)?;
+                }
+            }
+        }
+        let mut batch = self.batch.lock();
+        batch.extend(chosen);
+        if batch.len() >= BATCH {
+            let full = std::mem::take(&mut *batch);
+            drop(batch);
+            self.read_batch(full);
+        }
+        Ok(())
+    }
+
+    /// Reads contents in the order in which they lie; each is authenticated and unpacked.
+    fn read_batch(&self, batch: Vec<(ContentInfo, Arc<str>)>) {
+        let paths: HashMap<ContentId, Arc<str>> =
+            batch.iter().map(|(info, path)| (info.id, path.clone())).collect();
+        let contents = batch.into_iter().map(|(info, _)| info).collect();
+        let runs = self.repo.plan_reads(contents, &PlanOptions::default());
+        let next = AtomicU64::new(0);
+        let work = || {
+            while !self.stop() {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(run) = usize::try_from(index).ok().and_then(|index| runs.get(index))
+                else {
+                    return;
+                };
+                let result = self.repo.read_run(run, &mut |info, data| {
+                    match data {
+                        Ok(data) => {
+                            self.read_bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
+                        }
+                        // It may have been moved by maintenance meanwhile.
+                        Err(_) => match self.repo.read_content(&info.id) {
+                            Ok(_) => {}
+                            Err(error) => self.report(&paths, &info.id, error),
+                        },
+                    }
+                    Ok(())
+                });
+                if let Err(error) = result
+                    && let Some(first) = run.contents.first()
+                {
+                    self.report(&paths, &first.id, error);
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..self.options.parallel.clamp(1, 256) {
+                scope.spawn(work);
+            }
+            work();
+        });
+    }
+
+    fn report(&self, paths: &HashMap<ContentId, Arc<str>>, id: &ContentId, error: RepoError) {
+        let path = paths.get(id).map_or("", |path| path);
+        self.failed(path, error.into());
+    }
+}
