@@ -39,7 +39,7 @@ mod writer;
 pub use cache::CacheOptions;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use config::LocalConfig;
-pub use content::{ContentInfo, PackRun, PlanOptions};
+pub use content::{ContentInfo, PackRun, PlanOptions, Visit};
 pub use error::{RepoError, Result};
 pub use identity::ClientIdentity;
 pub use index::{ContentSet, Entries, IndexView, KeyRange, Ordinal};

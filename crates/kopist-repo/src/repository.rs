@@ -9,16 +9,18 @@ use kopist_format::{
     blob_crypto::{open_blob, seal_blob},
     format_blob::{BlobCfg, FormatBlob, RepositoryFormat},
     id::{ContentId, ObjectId},
-    index::IndexBuilder,
+    index::{Index, IndexBuilder},
     session::{SESSION_PREFIX, SessionId, SessionMarker},
     splitter::SplitterAlgorithm,
 };
 use secrecy::SecretString;
 
 use crate::{
-    cache::{CacheOptions, IndexFiles},
+    cache::{CacheOptions, IndexFiles, SharedIndexBytes},
     clock::{Clock, SystemClock},
-    content::{ContentInfo, From as Origin, PackReader, open_content, unreadable_blob},
+    content::{
+        ContentInfo, From as Origin, PackReader, open_content, open_payload, unreadable_blob,
+    },
     error::{RepoError, Result},
     identity::ClientIdentity,
     index::{ActiveSet, CommittedIndex, EpochManager, IndexSource, IndexView, KeyRange, legacy},
@@ -275,14 +277,28 @@ impl Repository {
 
     /// The bytes of a content whose place is known.
     pub fn read_entry(&self, info: &ContentInfo) -> Result<Bytes> {
+        self.read_entry_as(info, open_content)
+    }
+
+    /// The same without decompressing.
+    pub(crate) fn read_entry_payload(&self, info: &ContentInfo) -> Result<Vec<u8>> {
+        self.read_entry_as(info, open_payload)
+    }
+
+    fn read_entry_as<T>(
+        &self,
+        info: &ContentInfo,
+        open: impl Fn(&Crypto, &ContentInfo, &[u8]) -> Result<T>,
+    ) -> Result<T> {
         self.check_usable()?;
         let packs = &self.inner.packs;
         let (sealed, from) = packs.fetch(info).map_err(|e| unreadable_blob(info, e))?;
-        match open_content(self.crypto(), info, &sealed) {
+        match open(self.crypto(), info, &sealed) {
             Err(_) if from == Origin::Cache => {
+                // Damaged in the cache, or in the storage: get it from there once more.
                 packs.forget(info);
-                let sealed = packs.fetch_uncached(info).map_err(|e| unreadable_blob(info, e))?;
-                open_content(self.crypto(), info, &sealed)
+                let (sealed, _) = packs.fetch(info).map_err(|e| unreadable_blob(info, e))?;
+                open(self.crypto(), info, &sealed)
             }
             result => result,
         }
@@ -346,6 +362,19 @@ impl Repository {
 
     pub(crate) fn packs(&self) -> &PackReader {
         &self.inner.packs
+    }
+
+    pub(crate) fn epochs(&self) -> &EpochManager {
+        &self.inner.epochs
+    }
+
+    pub(crate) fn index_source(&self) -> &dyn IndexSource {
+        &*self.inner
+    }
+
+    /// Single index blobs, for compaction.
+    pub(crate) fn load_indexes(&self, blobs: &[BlobId]) -> Result<Vec<Index<SharedIndexBytes>>> {
+        self.inner.index.load_indexes(&*self.inner, blobs)
     }
 
     pub(crate) fn writable(&self) -> Result<()> {

@@ -10,7 +10,10 @@ use std::{
     io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::PermissionsExt,
     path::PathBuf,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -34,6 +37,22 @@ pub(crate) enum IndexBytes {
         /// Without the trailer.
         length: usize,
     },
+}
+
+/// The same, shared: an index and its copies read the same bytes.
+#[derive(Clone)]
+pub(crate) struct SharedIndexBytes(Arc<IndexBytes>);
+
+impl From<IndexBytes> for SharedIndexBytes {
+    fn from(bytes: IndexBytes) -> Self {
+        Self(Arc::new(bytes))
+    }
+}
+
+impl AsRef<[u8]> for SharedIndexBytes {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_ref().as_ref()
+    }
 }
 
 impl AsRef<[u8]> for IndexBytes {

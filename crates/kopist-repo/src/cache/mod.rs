@@ -24,7 +24,7 @@ mod index_files;
 use std::path::PathBuf;
 
 pub(crate) use disk::DiskCache;
-pub(crate) use index_files::{IndexBytes, IndexFiles};
+pub(crate) use index_files::{IndexBytes, IndexFiles, SharedIndexBytes};
 
 /// The part of the free space that a cache may fill.
 pub const SHARE_OF_FREE_SPACE: f64 = 0.8;

@@ -12,9 +12,9 @@ mod open;
 mod packs;
 mod plan;
 
-pub(crate) use open::{open_content, unreadable_blob};
+pub(crate) use open::{open_content, open_payload, unreadable_blob};
 pub(crate) use packs::{From, PackReader};
-pub use plan::{PackRun, PlanOptions};
+pub use plan::{PackRun, PlanOptions, Visit};
 
 /// What the index knows of a content.
 pub type ContentInfo = kopist_format::index::Entry;

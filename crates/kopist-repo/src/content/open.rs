@@ -12,11 +12,19 @@ use crate::{
 
 /// Decrypts and decompresses a content as the index describes it.
 pub(crate) fn open_content(crypto: &Crypto, info: &ContentInfo, sealed: &[u8]) -> Result<Bytes> {
+    unpack(info, open_payload(crypto, info, sealed)?)
+}
+
+/// Decrypts a content; it stays compressed.
+pub(crate) fn open_payload(crypto: &Crypto, info: &ContentInfo, sealed: &[u8]) -> Result<Vec<u8>> {
     if info.encryption_key != 0 {
         let reason = format!("unsupported encryption key ID {}", info.encryption_key);
         return Err(unreadable(info, reason));
     }
-    let payload = crypto.cipher.open(sealed, info.id.iv()).map_err(|e| unreadable(info, e))?;
+    crypto.cipher.open(sealed, info.id.iv()).map_err(|e| unreadable(info, e))
+}
+
+fn unpack(info: &ContentInfo, payload: Vec<u8>) -> Result<Bytes> {
     let length = info.original_length as usize;
     let plain = if info.compression == 0 {
         payload

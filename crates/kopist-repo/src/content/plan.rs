@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kopist_blob::{BlobId, ByteRange};
 use kopist_format::id::ContentId;
 
-use super::{ContentInfo, open::unreadable_blob, open_content};
+use super::{ContentInfo, open::unreadable_blob, open_content, open_payload};
 use crate::{
     error::{RepoError, Result},
     repository::Repository,
@@ -38,6 +38,9 @@ pub struct PackRun {
     /// What lies in it.
     pub contents: Vec<ContentInfo>,
 }
+
+/// Receives contents of a run, each with its data or its error.
+pub type Visit<'v, T> = dyn FnMut(&ContentInfo, Result<T>) -> Result<()> + 'v;
 
 impl Repository {
     /// Where contents lie; unknown ones are an error.
@@ -86,11 +89,24 @@ impl Repository {
 
     /// Reads one run, past the caches, and visits its contents in order. Each arrives opened or
     /// with its own error; the first error that `visit` returns ends the run.
-    pub fn read_run(
+    pub fn read_run(&self, run: &PackRun, visit: &mut Visit<'_, Bytes>) -> Result<()> {
+        self.read_run_sealed(run, &mut |content, sealed| {
+            visit(content, sealed.and_then(|sealed| open_content(self.crypto(), content, &sealed)))
+        })
+    }
+
+    /// The same without decompressing.
+    pub(crate) fn read_run_payloads(
         &self,
         run: &PackRun,
-        visit: &mut dyn FnMut(&ContentInfo, Result<Bytes>) -> Result<()>,
+        visit: &mut Visit<'_, Vec<u8>>,
     ) -> Result<()> {
+        self.read_run_sealed(run, &mut |content, sealed| {
+            visit(content, sealed.and_then(|sealed| open_payload(self.crypto(), content, &sealed)))
+        })
+    }
+
+    fn read_run_sealed(&self, run: &PackRun, visit: &mut Visit<'_, Bytes>) -> Result<()> {
         self.check_usable()?;
         let range = ByteRange::Bounded { offset: run.offset, length: run.length };
         let joint = match (self.store().get(&run.pack, range), run.contents.as_slice()) {
@@ -108,10 +124,7 @@ impl Repository {
                 }
                 None => self.packs().fetch_uncached(content),
             };
-            let opened = sealed
-                .map_err(|e| unreadable_blob(content, e))
-                .and_then(|sealed| open_content(self.crypto(), content, &sealed));
-            visit(content, opened)?;
+            visit(content, sealed.map_err(|e| unreadable_blob(content, e)))?;
         }
         Ok(())
     }

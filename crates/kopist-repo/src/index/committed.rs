@@ -8,11 +8,12 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use kopist_blob::{BlobId, BlobMeta};
+use kopist_format::index::Index;
 use parking_lot::{Mutex, RwLock};
 
 use super::{IndexView, Segment, segment::SMALL};
 use crate::{
-    cache::{IndexBytes, IndexFiles},
+    cache::{IndexBytes, IndexFiles, SharedIndexBytes},
     error::{RepoError, Result},
     util::parallel_map,
 };
@@ -180,6 +181,15 @@ impl CommittedIndex {
         })?;
         loader.segments.extend(loaded.into_iter().flatten());
         Ok(())
+    }
+
+    /// Single indexes for compaction, from the cache or fetched; nothing of the view changes.
+    pub(crate) fn load_indexes(
+        &self,
+        source: &dyn IndexSource,
+        blobs: &[BlobId],
+    ) -> Result<Vec<Index<SharedIndexBytes>>> {
+        parallel_map(blobs, PARALLEL, |blob| Ok(self.load_one(source, blob)?.index.clone()))
     }
 
     fn load_one(&self, source: &dyn IndexSource, blob: &BlobId) -> Result<Arc<Segment>> {

@@ -20,10 +20,12 @@ pub(crate) mod legacy;
 mod range;
 mod segment;
 mod set;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub(crate) use committed::{ActiveSet, CommittedIndex, IndexSource};
-pub(crate) use epoch::EpochManager;
+pub(crate) use epoch::{EpochManager, ListedEpochs};
 pub use range::KeyRange;
 pub(crate) use segment::Segment;
 pub use set::ContentSet;

@@ -8,7 +8,7 @@ use kopist_format::{
 };
 
 use crate::{
-    cache::IndexBytes,
+    cache::{IndexBytes, SharedIndexBytes},
     error::{RepoError, Result},
 };
 
@@ -20,13 +20,13 @@ pub(crate) const SMALL: usize = 10_000;
 pub(crate) struct Segment {
     /// The index blobs that it stands for, sorted.
     pub(crate) blobs: Vec<Arc<str>>,
-    pub(crate) index: Index<IndexBytes>,
+    pub(crate) index: Index<SharedIndexBytes>,
 }
 
 impl Segment {
     /// Parses the content of one index blob.
     pub(crate) fn parse(blob: &str, bytes: IndexBytes, overhead: u32) -> Result<Self> {
-        let index = Index::parse(bytes, overhead)
+        let index = Index::parse(bytes.into(), overhead)
             .map_err(|e| RepoError::format(format!("index blob {blob}"), e))?;
         Ok(Self { blobs: vec![blob.into()], index })
     }
@@ -44,7 +44,7 @@ impl Segment {
         let Ok(mut shards) = builder.build_stable(2) else { return Ok(None) };
         match (shards.pop(), shards.is_empty()) {
             (Some(bytes), true) => {
-                let index = Index::parse(IndexBytes::Owned(bytes), 0)
+                let index = Index::parse(IndexBytes::Owned(bytes).into(), 0)
                     .map_err(|e| RepoError::format("merged index", e))?;
                 Ok(Some(Self { blobs, index }))
             }

@@ -1,6 +1,9 @@
 //! Writing objects.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
 
 use kopist_format::{
     compression::Compressor,
@@ -12,6 +15,7 @@ use super::{Chunk, ContentSource, indirect::encode_chunks, load_chunks};
 use crate::{
     RepositoryWriter,
     error::{RepoError, Result},
+    writer::Promise,
 };
 
 /// How an object is written.
@@ -29,18 +33,35 @@ pub struct ObjectOptions {
     pub description: String,
 }
 
+/// Chunks of at least this many bytes are given to another thread if one is free.
+const WORTH_A_THREAD: usize = 128 << 10;
+
 /// Receives the bytes of one object; see [`RepositoryWriter::object_writer`].
 ///
-/// Memory: one chunk.
+/// Memory: one chunk, and one for each free processor that works ahead
+/// ([`WriterOptions::threads`](crate::WriterOptions)).
 pub struct ObjectWriter<'w> {
     writer: &'w RepositoryWriter,
-    options: ObjectOptions,
+    options: Arc<ObjectOptions>,
     splitter: Splitter,
     /// The chunk that has begun.
     buffer: Vec<u8>,
-    chunks: Vec<Chunk>,
+    chunks: Vec<Slot>,
+    /// Chunks before this one are stored.
+    settled: usize,
     /// Bytes in finished chunks.
     position: u64,
+}
+
+/// A finished chunk.
+enum Slot {
+    Stored(Chunk),
+    /// On its way.
+    Ahead {
+        start: u64,
+        length: u64,
+        object: Promise<ObjectId>,
+    },
 }
 
 impl RepositoryWriter {
@@ -51,9 +72,10 @@ impl RepositoryWriter {
         ObjectWriter {
             writer: self,
             splitter: algorithm.new_splitter(),
-            options,
+            options: Arc::new(options),
             buffer: Vec::new(),
             chunks: Vec::new(),
+            settled: 0,
             position: 0,
         }
     }
@@ -98,6 +120,9 @@ impl RepositoryWriter {
 
 impl ObjectWriter<'_> {
     /// Appends bytes; chunks that are complete are stored.
+    ///
+    /// A chunk may be stored by another thread meanwhile: its failure is then the result of a
+    /// later call.
     pub fn write_data(&mut self, mut data: &[u8]) -> Result<()> {
         while !data.is_empty() {
             let Some(cut) = self.splitter.next_cut(data) else {
@@ -105,7 +130,7 @@ impl ObjectWriter<'_> {
                 return Ok(());
             };
             let (chunk, rest) = data.split_at_checked(cut).unwrap_or((data, &[]));
-            if self.buffer.is_empty() {
+            if self.buffer.is_empty() && chunk.len() < WORTH_A_THREAD {
                 self.put_chunk(chunk)?; // in place: the caller's buffer holds all of it
             } else {
                 self.buffer.extend_from_slice(chunk);
@@ -116,8 +141,28 @@ impl ObjectWriter<'_> {
         Ok(())
     }
 
+    /// Stores the chunk in the buffer, on another thread if that is worth it and one is free.
     fn put_buffer(&mut self) -> Result<()> {
+        self.settle(false)?;
         let mut buffer = std::mem::take(&mut self.buffer);
+        if buffer.len() >= WORTH_A_THREAD {
+            let (start, length) = (self.position, buffer.len() as u64);
+            let options = Arc::clone(&self.options);
+            let work = move |writer: &RepositoryWriter, buffer: Vec<u8>| {
+                let object = write_chunk(writer, &buffer, &options);
+                writer.give_buffer(buffer);
+                object
+            };
+            match self.writer.ahead(buffer, work) {
+                Ok(object) => {
+                    self.chunks.push(Slot::Ahead { start, length, object });
+                    self.position += length;
+                    self.buffer = self.writer.take_buffer();
+                    return Ok(());
+                }
+                Err(back) => buffer = back,
+            }
+        }
         let result = self.put_chunk(&buffer);
         buffer.clear();
         self.buffer = buffer;
@@ -127,8 +172,23 @@ impl ObjectWriter<'_> {
     fn put_chunk(&mut self, data: &[u8]) -> Result<()> {
         let object = write_chunk(self.writer, data, &self.options)?;
         let length = data.len() as u64;
-        self.chunks.push(Chunk { start: self.position, length, object });
+        self.chunks.push(Slot::Stored(Chunk { start: self.position, length, object }));
         self.position += length;
+        Ok(())
+    }
+
+    /// Takes the results of chunks that others store: those that are there, or `all`.
+    fn settle(&mut self, all: bool) -> Result<()> {
+        while let Some(slot) = self.chunks.get_mut(self.settled) {
+            if let Slot::Ahead { start, length, object } = slot {
+                let Some(object) = (if all { Some(object.wait()) } else { object.poll() }) else {
+                    break;
+                };
+                let chunk = Chunk { start: *start, length: *length, object: object? };
+                *slot = Slot::Stored(chunk);
+            }
+            self.settled += 1;
+        }
         Ok(())
     }
 
@@ -144,7 +204,7 @@ impl ObjectWriter<'_> {
 
     /// An object of the complete chunks so far; `None` if there are none. Writing goes on after
     /// it as if it had not happened.
-    pub fn checkpoint(&self) -> Result<Option<ObjectId>> {
+    pub fn checkpoint(&mut self) -> Result<Option<ObjectId>> {
         if self.chunks.is_empty() {
             return Ok(None);
         }
@@ -154,13 +214,22 @@ impl ObjectWriter<'_> {
     /// Stores the rest and returns the object's id.
     pub fn finish(mut self) -> Result<ObjectId> {
         if !self.buffer.is_empty() || self.chunks.is_empty() {
-            self.put_buffer()?;
+            // The last chunk needs no other thread: this one has nothing else to do.
+            let buffer = std::mem::take(&mut self.buffer);
+            self.put_chunk(&buffer)?;
+            self.writer.give_buffer(buffer);
         }
         self.assemble()
     }
 
-    fn assemble(&self) -> Result<ObjectId> {
-        match self.chunks.as_slice() {
+    fn assemble(&mut self) -> Result<ObjectId> {
+        self.settle(true)?;
+        let stored = |slot: &Slot| match slot {
+            Slot::Stored(chunk) => Some(*chunk),
+            Slot::Ahead { .. } => None,
+        };
+        let chunks: Vec<Chunk> = self.chunks.iter().filter_map(stored).collect();
+        match chunks.as_slice() {
             [only] => Ok(only.object),
             chunks => {
                 let prefix = self.options.prefix.or(Some(IdPrefix::INDIRECT));

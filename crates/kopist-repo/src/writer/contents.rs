@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use kopist_format::{
-    compression::{Compressor, Status},
+    compression::Compressor,
     id::{ContentId, Hash, IdPrefix},
     index::{Entry, PackName},
     pack::PackKind,
@@ -14,15 +14,18 @@ use super::{
     pending::{Pack, PackSlot},
 };
 use crate::{
-    content::{ContentInfo, open_content},
+    content::{ContentInfo, open_content, open_payload},
     error::{RepoError, Result},
     pack::start_of_pack,
+    repository::Repository,
+    settings::Crypto,
     util::random,
 };
 
-/// What is to be appended to a pack, sealed already.
-struct Sealed<'a> {
+/// What is to be appended to a pack.
+struct Payload<'a> {
     id: ContentId,
+    /// Compressed already, not encrypted.
     bytes: &'a [u8],
     original_length: usize,
     compression: u32,
@@ -44,6 +47,7 @@ impl RepositoryWriter {
         prefix: Option<IdPrefix>,
         compressor: Option<Compressor>,
     ) -> Result<ContentId> {
+        let _busy = self.ahead.busy();
         let hash = self.shared.repo.crypto().hasher.hash(data);
         self.write_hashed(data, &hash, prefix, compressor)
     }
@@ -55,6 +59,7 @@ impl RepositoryWriter {
         prefix: Option<IdPrefix>,
         compressor: Option<Compressor>,
     ) -> Result<Vec<ContentId>> {
+        let _busy = self.ahead.busy();
         let mut hashes = Vec::with_capacity(data.len());
         self.shared.repo.crypto().hasher.hash_many(data, &mut hashes);
         data.iter()
@@ -93,23 +98,22 @@ impl RepositoryWriter {
             }
             other => other,
         };
-        self.seal_and_append(id, data, compressor, false, previous)?;
+        self.compress_and_append(id, data, compressor, previous)?;
         count(&shared.counters.new_contents, 1);
         count(&shared.counters.new_bytes, data.len() as u64);
         Ok(id)
     }
 
-    /// Compresses and encrypts outside of every lock, then appends.
-    fn seal_and_append(
+    /// Compresses outside of every lock, then goes on with [`append_payload`](Self::append_payload).
+    fn compress_and_append(
         &self,
         id: ContentId,
         data: &[u8],
         compressor: Option<Compressor>,
-        deleted: bool,
         previous: Option<i64>,
     ) -> Result<()> {
-        let shared = &*self.shared;
-        let mut packed = shared.scratch.take();
+        let scratch = &self.shared.scratch;
+        let mut packed = scratch.take();
         let compression = match compressor {
             Some(compressor)
                 if compressor
@@ -120,24 +124,31 @@ impl RepositoryWriter {
             }
             _ => 0,
         };
-        let payload = if compression == 0 { data } else { &packed };
+        let payload = Payload {
+            id,
+            bytes: if compression == 0 { data } else { &packed },
+            original_length: data.len(),
+            compression,
+            deleted: false,
+            previous,
+        };
+        self.append_payload(&payload)?;
+        scratch.give(packed);
+        Ok(())
+    }
+
+    /// Encrypts outside of every lock, then appends to the pending pack.
+    fn append_payload(&self, payload: &Payload<'_>) -> Result<()> {
+        let shared = &*self.shared;
         let mut sealed = shared.scratch.take();
+        let id = payload.id;
         shared
             .repo
             .crypto()
             .cipher
-            .seal(payload, id.iv(), &mut sealed)
+            .seal(payload.bytes, id.iv(), &mut sealed)
             .map_err(|e| RepoError::format(format!("content {id}"), e))?;
-        shared.scratch.give(packed);
-        let bytes = &sealed;
-        self.append(&Sealed {
-            id,
-            bytes,
-            original_length: data.len(),
-            compression,
-            deleted,
-            previous,
-        })?;
+        self.append(payload, &sealed)?;
         shared.scratch.give(sealed);
         Ok(())
     }
@@ -146,11 +157,13 @@ impl RepositoryWriter {
     /// too long ago.
     fn before_writing(&self) -> Result<()> {
         self.uploads.retry_failed()?;
-        let due = {
-            let last = *self.shared.last_index.lock();
-            self.shared.repo.clock().now().duration_since(last) > INDEX_INTERVAL
-        };
-        if due { self.flush_contents() } else { Ok(()) }
+        let due = self.is_index_due();
+        if due { self.flush_contents(false) } else { Ok(()) }
+    }
+
+    pub(super) fn is_index_due(&self) -> bool {
+        let last = *self.shared.last_index.lock();
+        self.now().duration_since(last) > INDEX_INTERVAL
     }
 
     /// Timestamp of the entry that is in force, and whether it is a deletion.
@@ -162,7 +175,7 @@ impl RepositoryWriter {
         Ok(view.find(id)?.map(|(_, entry)| (entry.timestamp, entry.deleted)))
     }
 
-    fn append(&self, content: &Sealed<'_>) -> Result<()> {
+    fn append(&self, content: &Payload<'_>, sealed: &[u8]) -> Result<()> {
         let shared = &*self.shared;
         let id = content.id;
         let kind = PackKind::of_content(&id);
@@ -183,7 +196,7 @@ impl RepositoryWriter {
             id,
             pack: pack.name.clone(),
             offset: number("offset", pack.data.len())?,
-            packed_length: number("packed length", content.bytes.len())?,
+            packed_length: number("packed length", sealed.len())?,
             original_length: number("length", content.original_length)?,
             timestamp: self.timestamp_after(content.previous),
             deleted: content.deleted,
@@ -191,10 +204,10 @@ impl RepositoryWriter {
             compression: content.compression,
             encryption_key: 0,
         };
-        pack.data.extend_from_slice(content.bytes);
+        pack.data.extend_from_slice(sealed);
         pack.entries.push(entry.clone());
         shared.index.lock().add_packing(entry);
-        count(&shared.counters.packed_bytes, content.bytes.len() as u64);
+        count(&shared.counters.packed_bytes, sealed.len() as u64);
         if pack.data.len() >= shared.repo.parameters().max_pack_size {
             self.finish_pack(&mut slot);
         }
@@ -269,17 +282,36 @@ impl RepositoryWriter {
     fn renew(&self, id: &ContentId, undelete: bool) -> Result<()> {
         self.before_writing()?;
         let _gate = self.shared.gate.read();
-        let (info, data) = self.read_with_info(id)?;
+        let (info, payload) = self.read_with(id, open_payload, Repository::read_entry_payload)?;
         if undelete && !info.deleted {
             return Ok(());
         }
-        let compressor = match info.compression {
-            0 => None,
-            // What can be read but not written any more is stored as it is.
-            header => Compressor::by_header(header).ok().filter(|c| c.status() != Status::ReadOnly),
-        };
-        let deleted = info.deleted && !undelete;
-        self.seal_and_append(*id, &data, compressor, deleted, Some(info.timestamp))
+        self.append_renewed(&info, &payload, info.deleted && !undelete)
+    }
+
+    /// Writes a content anew whose decrypted payload is at hand, unless it has changed since
+    /// `info` was read. Whether it was written.
+    pub(crate) fn renew_payload(&self, info: &ContentInfo, payload: &[u8]) -> Result<bool> {
+        self.before_writing()?;
+        let _gate = self.shared.gate.read();
+        if self.content_info(&info.id)?.as_ref() != Some(info) {
+            return Ok(false);
+        }
+        self.append_renewed(info, payload, info.deleted)?;
+        Ok(true)
+    }
+
+    /// The payload stays as it is: what is authentic needs no second compression, and what this
+    /// program cannot compress any more can still be carried on.
+    fn append_renewed(&self, info: &ContentInfo, payload: &[u8], deleted: bool) -> Result<()> {
+        self.append_payload(&Payload {
+            id: info.id,
+            bytes: payload,
+            original_length: info.original_length as usize,
+            compression: info.compression,
+            deleted,
+            previous: Some(info.timestamp),
+        })
     }
 
     /// What is known of a content, in this session or committed; deleted ones included.
@@ -292,32 +324,30 @@ impl RepositoryWriter {
 
     /// The data of a content, committed or written by this session.
     pub fn read_content(&self, id: &ContentId) -> Result<Bytes> {
-        Ok(self.read_with_info(id)?.1)
+        Ok(self.read_with(id, open_content, Repository::read_entry)?.1)
     }
 
-    fn read_with_info(&self, id: &ContentId) -> Result<(ContentInfo, Bytes)> {
-        let shared = &*self.shared;
-        // A pack may move from pending to uploading to stored between two looks.
+    /// Reads with `open` what is still here, with `read` what is stored.
+    fn read_with<T>(
+        &self,
+        id: &ContentId,
+        open: impl Fn(&Crypto, &ContentInfo, &[u8]) -> Result<T>,
+        read: impl Fn(&Repository, &ContentInfo) -> Result<T>,
+    ) -> Result<(ContentInfo, T)> {
+        let repo = &self.shared.repo;
         loop {
-            let found = shared.index.lock().get(id).map(|(e, stored)| (e.to_entry(), stored));
-            let (info, sealed) = match found {
-                None => {
-                    let info =
-                        shared.repo.content_info(id)?.ok_or(RepoError::ContentNotFound(*id))?;
-                    let data = shared.repo.read_entry(&info)?;
+            let found = self.shared.index.lock().get(id).map(|(e, stored)| (e.to_entry(), stored));
+            let info = match found {
+                Some((info, false)) => {
+                    // Between the two looks its pack may have been stored: look again.
+                    let Some(sealed) = self.packing_bytes(&info) else { continue };
+                    let data = open(repo.crypto(), &info, &sealed)?;
                     return Ok((info, data));
                 }
-                Some((entry, true)) => {
-                    let info = entry;
-                    let data = shared.repo.read_entry(&info)?;
-                    return Ok((info, data));
-                }
-                Some((entry, false)) => match self.packing_bytes(&entry) {
-                    Some(sealed) => (entry, sealed),
-                    None => continue,
-                },
+                Some((info, true)) => info,
+                None => repo.content_info(id)?.ok_or(RepoError::ContentNotFound(*id))?,
             };
-            let data = open_content(shared.repo.crypto(), &info, &sealed)?;
+            let data = read(repo, &info)?;
             return Ok((info, data));
         }
     }

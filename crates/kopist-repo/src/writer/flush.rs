@@ -12,13 +12,17 @@ impl RepositoryWriter {
     /// the writer still holds it, and a later flush tries again.
     pub fn flush(&self) -> Result<()> {
         self.flush_manifests()?;
-        self.flush_contents()
+        self.flush_contents(true)
     }
 
-    /// Like [`flush`](Self::flush), but manifests stay pending.
-    pub(super) fn flush_contents(&self) -> Result<()> {
+    /// Like [`flush`](Self::flush), but manifests stay pending; only if an index is due, or
+    /// `always`.
+    pub(super) fn flush_contents(&self, always: bool) -> Result<()> {
         let shared = &*self.shared;
         let _gate = shared.gate.write();
+        if !always && !self.is_index_due() {
+            return Ok(()); // another thread has done it while this one waited
+        }
         self.uploads.retry_failed()?;
         for kind in PackKind::ALL {
             self.finish_pack(&mut shared.packs[kind as usize].lock());

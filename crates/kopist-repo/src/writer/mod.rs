@@ -22,6 +22,7 @@
 //! Sources: `kopia:repo/content/content_manager.go`, `content_manager_lock_free.go`,
 //! `sessions.go`.
 
+mod ahead;
 mod buffers;
 mod contents;
 mod flush;
@@ -42,6 +43,9 @@ use crate::{
     error::{RepoError, Result},
     repository::Repository,
 };
+pub(crate) use ahead::Promise;
+
+use ahead::Ahead;
 use buffers::Buffers;
 use pending::{PackSlot, PendingIndex};
 use session::Session;
@@ -60,6 +64,9 @@ pub struct WriterOptions {
     pub packs_in_flight: usize,
     /// Packs on their way at once (at least 1).
     pub upload_threads: usize,
+    /// Threads that hash, compress and encrypt the chunks of large objects while no other
+    /// threads write; 0 leaves all work to the caller's threads.
+    pub threads: usize,
     /// Write manifests as one when there are 16 or more of their contents.
     pub compact_manifests: bool,
 }
@@ -70,6 +77,7 @@ impl Default for WriterOptions {
             purpose: String::new(),
             packs_in_flight: 3,
             upload_threads: 2,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
             compact_manifests: true,
         }
     }
@@ -114,10 +122,13 @@ fn count(counter: &AtomicU64, by: u64) {
 
 /// Writes contents, objects and manifests. See the [module documentation](self).
 ///
-/// Dropping a writer without [`flush`](Self::flush) discards what was not flushed.
+/// Clones are the same writer. Dropping the last one without [`flush`](Self::flush) discards what
+/// was not flushed.
+#[derive(Clone)]
 pub struct RepositoryWriter {
     shared: Arc<Shared>,
-    uploads: Uploads,
+    uploads: Arc<Uploads>,
+    ahead: Arc<Ahead>,
 }
 
 /// What the writer's callers and its upload threads share.
@@ -156,8 +167,9 @@ impl RepositoryWriter {
             counters: Counters::default(),
             options,
         });
-        let uploads = Uploads::new(&shared);
-        Ok(Self { shared, uploads })
+        let uploads = Arc::new(Uploads::new(&shared));
+        let ahead = Arc::new(Ahead::new(shared.options.threads));
+        Ok(Self { shared, uploads, ahead })
     }
 
     /// The repository that is written to. It shows what is committed; reads that must see what

@@ -36,18 +36,17 @@ fn run(repo: &Repository) -> Vec<(bool, Vec<ContentId>)> {
 
 #[test]
 fn after_any_number_of_changes_the_repository_is_whole() {
+    let beginning = MemoryStore::new();
+    create(&beginning, &password(), &quick_create()).unwrap();
     let count = {
-        let base = MemoryStore::new();
-        create(&base, &password(), &quick_create()).unwrap();
-        let store = Arc::new(PowerCut::never(base));
+        let store = Arc::new(PowerCut::never(beginning.fork()));
         run(&open(store.clone()));
         store.changes()
     };
     assert!(count >= 12, "{count}");
     for changes in 0..count {
         for last in [LastChange::Lost, LastChange::Applied] {
-            let base = Arc::new(MemoryStore::new());
-            create(base.as_ref(), &password(), &quick_create()).unwrap();
+            let base = Arc::new(beginning.fork());
             let cut = Arc::new(PowerCut::after(base.clone(), changes, last));
             let repo = Repository::open(cut.clone(), &password(), open_options()).unwrap();
             let flushes = run(&repo);
@@ -66,7 +65,8 @@ fn after_any_number_of_changes_the_repository_is_whole() {
             let writer = after.writer(WriterOptions::default()).unwrap();
             writer.write_content(b"afterwards", None, None).unwrap();
             writer.flush().unwrap();
-            verify_everything(&open(base));
+            after.refresh().unwrap();
+            verify_everything(&after);
         }
     }
 }

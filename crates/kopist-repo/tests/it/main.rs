@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed precondition is a failed test
 
+mod caches;
 mod common;
 mod crash;
 mod golden;
+mod maintenance;
 mod oracle;
 mod requests;
+mod settings;
 mod writing;

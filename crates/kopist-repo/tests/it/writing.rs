@@ -367,3 +367,48 @@ fn the_password_changes_and_everything_stays() {
     let refused = create(store.as_ref() as &dyn BlobStore, &password(), &quick_create());
     assert!(matches!(refused, Err(RepoError::AlreadyInitialized)));
 }
+
+#[test]
+fn chunks_stored_ahead_make_the_same_object() {
+    let (store, repo) = new_repository(&quick_create());
+    let data = noise(5, 30_000_000);
+    let object = |threads: usize| {
+        let writer = repo.writer(WriterOptions { threads, ..Default::default() }).unwrap();
+        let options = ObjectOptions {
+            splitter: SplitterAlgorithm::by_name("DYNAMIC-1M-BUZHASH").ok(),
+            ..Default::default()
+        };
+        let mut stream = writer.object_writer(options);
+        let mut checkpoints = Vec::new();
+        for (number, part) in data.chunks(700_000).enumerate() {
+            stream.write_data(part).unwrap();
+            if number % 10 == 9 {
+                checkpoints.push(stream.checkpoint().unwrap());
+            }
+        }
+        let id = stream.finish().unwrap();
+        writer.flush().unwrap();
+        (id, checkpoints)
+    };
+    let alone = object(0);
+    assert_eq!(object(4), alone);
+    assert_eq!(open(store).read_object(&alone.0).unwrap(), data);
+}
+
+#[test]
+fn a_failure_ahead_is_reported() {
+    let store = Arc::new(Faulty::new(MemoryStore::new(), 1).with_prefix(
+        Operation::Put,
+        "p",
+        When::Always,
+        Fault::Permanent,
+    ));
+    create(store.as_ref(), &password(), &quick_create()).unwrap();
+    let repo = open(store);
+    let writer = repo.writer(WriterOptions { threads: 4, ..Default::default() }).unwrap();
+    let mut stream = writer.object_writer(ObjectOptions::default());
+    let written = noise(6, 90_000_000).chunks(1 << 20).try_for_each(|part| stream.write_data(part));
+    let finished = written.and_then(|()| stream.finish());
+    let failed = finished.is_err() || writer.flush().is_err();
+    assert!(failed);
+}

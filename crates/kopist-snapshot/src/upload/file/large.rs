@@ -152,7 +152,7 @@ impl Run<'_> {
             left = left.map(|left| left - filled as u64);
             if self.checkpoints.generation() != seen {
                 seen = self.checkpoints.generation();
-                shown.publish(&object).map_err(CopyError::Write)?;
+                shown.publish(&mut object).map_err(CopyError::Write)?;
                 self.checkpoints.published(seen);
             }
         }
@@ -284,7 +284,7 @@ impl<'d> InProgress<'d> {
     }
 
     /// Shows what is stored of the file so far.
-    fn publish(&mut self, object: &ObjectWriter<'_>) -> Result<(), RepoError> {
+    fn publish(&mut self, object: &mut ObjectWriter<'_>) -> Result<(), RepoError> {
         let Some(dir) = self.dir else { return Ok(()) };
         let Some(object) = object.checkpoint()? else { return Ok(()) };
         if self.unique.is_empty() {

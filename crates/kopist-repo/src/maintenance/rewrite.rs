@@ -1,0 +1,177 @@
+//! Packs that are not full, together.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::{SignedDuration, Timestamp};
+use kopist_format::{
+    index::EntryRef,
+    maintenance::{SafetyParameters, short_packs},
+    pack::PackKind,
+};
+use parking_lot::Mutex;
+
+use super::RewriteStats;
+use crate::{
+    content::{ContentInfo, PlanOptions},
+    error::Result,
+    index::{IndexView, KeyRange},
+    util::parallel_map,
+    writer::RepositoryWriter,
+};
+
+/// Contents in memory at once.
+const BATCH: usize = 500_000;
+
+/// How short packs are rewritten.
+#[derive(Debug, Clone, Copy)]
+pub struct RewriteOptions {
+    /// Only metadata packs (`q`).
+    pub metadata_only: bool,
+    /// The time.
+    pub now: Timestamp,
+    /// Younger contents stay where they are.
+    pub min_age: SignedDuration,
+    /// Reads at once.
+    pub parallelism: usize,
+    /// Only count.
+    pub dry_run: bool,
+}
+
+impl RewriteOptions {
+    /// Everything, with the margins of `safety`.
+    pub fn new(now: Timestamp, safety: &SafetyParameters) -> Self {
+        let min_age = safety.rewrite_min_age;
+        Self { metadata_only: false, now, min_age, parallelism: 4, dry_run: false }
+    }
+}
+
+#[derive(Default)]
+struct PackUse {
+    bytes: u64,
+    live: usize,
+}
+
+/// Writes the contents of short packs into new packs and makes that visible; the old packs are
+/// then unreferenced and wait for [`delete_unreferenced_packs`](super::delete_unreferenced_packs).
+///
+/// A pack is short if its entries take less than 60 % of a full one; a single short pack of a kind
+/// is left alone. Deleted contents stay where they are: renewing them would renew their age, and
+/// data of small repositories would wander from pack to pack for ever instead of being dropped
+/// (Kopia does rewrite them; both ways are safe, since a pack stays as long as an entry names it).
+pub fn rewrite_short_packs(
+    writer: &RepositoryWriter,
+    options: &RewriteOptions,
+) -> Result<RewriteStats> {
+    let repo = writer.repository();
+    repo.refresh()?;
+    let view = repo.index();
+    let mut packs: HashMap<String, PackUse> = HashMap::new();
+    visit(&view, options, &mut |entry| {
+        let pack = match packs.get_mut(entry.pack) {
+            Some(pack) => pack,
+            None => packs.entry(entry.pack.to_owned()).or_default(),
+        };
+        pack.bytes += u64::from(entry.packed_length);
+        pack.live += usize::from(!entry.deleted);
+        Ok(())
+    })?;
+    let sizes = packs.iter().filter(|(_, used)| used.live > 0);
+    let sizes = sizes.map(|(name, used)| (name.as_str(), used.bytes));
+    let max_pack_size = repo.parameters().max_pack_size as u64;
+    let short = short_packs(sizes, max_pack_size);
+
+    let stats = Mutex::new(RewriteStats {
+        to_rewrite_content_count: 0,
+        to_rewrite_content_size: 0,
+        rewritten_content_count: 0,
+        rewritten_content_size: 0,
+        retained_content_count: 0,
+        retained_content_size: 0,
+    });
+    let mut rest = short.as_slice();
+    while !rest.is_empty() {
+        let mut contents = 0;
+        let count = rest
+            .iter()
+            .take_while(|name| {
+                let fits = contents < BATCH;
+                contents += packs.get(**name).map_or(0, |used| used.live);
+                fits
+            })
+            .count();
+        let (batch, later) = rest.split_at(count);
+        rest = later;
+        let batch: HashSet<&str> = batch.iter().copied().collect();
+        let chosen = choose(&view, options, &batch, &stats)?;
+        if !options.dry_run {
+            rewrite(writer, chosen, options.parallelism, &stats)?;
+        }
+    }
+    if !options.dry_run {
+        writer.flush()?;
+    }
+    Ok(stats.into_inner())
+}
+
+fn visit(
+    view: &IndexView,
+    options: &RewriteOptions,
+    work: &mut dyn FnMut(&EntryRef<'_>) -> Result<()>,
+) -> Result<()> {
+    for entry in view.entries(&KeyRange::all()) {
+        let (_, entry) = entry?;
+        let metadata = PackKind::of_blob(entry.pack) == Some(PackKind::Metadata);
+        if metadata || !options.metadata_only {
+            work(&entry)?;
+        }
+    }
+    Ok(())
+}
+
+fn choose(
+    view: &IndexView,
+    options: &RewriteOptions,
+    packs: &HashSet<&str>,
+    stats: &Mutex<RewriteStats>,
+) -> Result<Vec<ContentInfo>> {
+    let youngest = options.now.saturating_sub(options.min_age).unwrap_or(Timestamp::MIN);
+    let mut chosen = Vec::new();
+    let mut stats = stats.lock();
+    visit(view, options, &mut |entry| {
+        if entry.deleted || !packs.contains(entry.pack) {
+            return Ok(());
+        }
+        let size = u64::from(entry.packed_length);
+        if entry.timestamp > youngest.as_second() {
+            stats.retained_content_count += 1;
+            stats.retained_content_size += size;
+        } else {
+            stats.to_rewrite_content_count += 1;
+            stats.to_rewrite_content_size += size;
+            chosen.push(entry.to_entry());
+        }
+        Ok(())
+    })?;
+    Ok(chosen)
+}
+
+fn rewrite(
+    writer: &RepositoryWriter,
+    contents: Vec<ContentInfo>,
+    parallelism: usize,
+    stats: &Mutex<RewriteStats>,
+) -> Result<()> {
+    let repo = writer.repository();
+    let runs = repo.plan_reads(contents, &PlanOptions::default());
+    parallel_map(&runs, parallelism, |run| {
+        repo.read_run_payloads(run, &mut |info, payload| {
+            if writer.renew_payload(info, &payload?)? {
+                let mut stats = stats.lock();
+                stats.rewritten_content_count += 1;
+                stats.rewritten_content_size += u64::from(info.packed_length);
+            }
+            Ok(())
+        })
+    })?;
+    Ok(())
+}
