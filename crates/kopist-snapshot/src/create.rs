@@ -8,6 +8,7 @@ use kopist_format::snapshot::SnapshotManifest;
 use kopist_repo::{ManifestView, RepositoryWriter};
 
 use crate::error::Result;
+use crate::policy::Policy;
 use crate::upload::{UploadOptions, UploadProgress, UploadSource, Uploader};
 use crate::{SourceInfo, expire, store};
 
@@ -31,6 +32,8 @@ pub struct SnapshotRequest {
     pub manual: bool,
     /// Local time zone, for retention.
     pub time_zone: TimeZone,
+    /// A policy for this run in the place of the one stored for the source.
+    pub policy: Option<Policy>,
     /// How to upload.
     pub upload: UploadOptions,
 }
@@ -49,6 +52,7 @@ impl SnapshotRequest {
             end_time: None,
             manual: false,
             time_zone: TimeZone::UTC,
+            policy: None,
             upload: UploadOptions::default(),
         }
     }
@@ -81,7 +85,7 @@ pub fn create(
     store::check_savable(&request.source, &request.tags)?;
     let view = writer.manifests()?;
     let policies = store::load_policies(&view)?;
-    let tree = policies.tree(&request.source);
+    let tree = policies.tree_with(&request.source, request.policy.as_ref());
     let previous = previous_snapshots(&view, &request.source);
     let mut options = request.upload;
     options.time_zone = request.time_zone.clone();

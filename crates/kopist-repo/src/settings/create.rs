@@ -1,6 +1,6 @@
 //! Making a repository.
 
-use kopist_blob::{BlobId, BlobStore, any_with_prefix};
+use kopist_blob::{BlobError, BlobId, BlobStore, any_with_prefix};
 use kopist_format::{
     encryption::DEFAULT_ENCRYPTION,
     format_blob::{
@@ -120,8 +120,15 @@ pub fn create(
     let cfg = options.blob_cfg.seal(&blob, &key).map_err(format_error)?;
     let bytes = blob.to_bytes().map_err(format_error)?;
 
-    let put = retention_options(&options.blob_cfg);
-    store.put(&BlobId::from(BLOBCFG_BLOB), &[&cfg], &put)?;
-    store.put(&BlobId::from(FORMAT_BLOB), &[&bytes], &put)?;
+    // Two programs may come here at the same time. Only one of them writes the first blob, and
+    // only that one goes on: a format blob and a configuration of two makers open with no password.
+    let mut put = retention_options(&options.blob_cfg);
+    put.do_not_recreate = true;
+    for (name, content) in [(BLOBCFG_BLOB, cfg.as_slice()), (FORMAT_BLOB, bytes.as_slice())] {
+        store.put(&BlobId::from(name), &[content], &put).map_err(|error| match error {
+            BlobError::AlreadyExists { .. } => RepoError::AlreadyInitialized,
+            other => other.into(),
+        })?;
+    }
     Ok(())
 }
