@@ -17,7 +17,6 @@ pub mod env;
 mod error;
 pub mod grammar;
 pub mod output;
-pub mod session;
 
 use std::{
     ffi::OsString,

@@ -3,6 +3,8 @@
 //! It is the mover when the first word is `mover` or when it is started under the name
 //! `entry.sh` or `mover`; under any other name, `kopia` included, it is the command line.
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Many threads allocate and free small buffers; see `docs/architecture.md`.
@@ -10,5 +12,16 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    kopist_cli::main(std::env::args_os().skip(1).collect())
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    let program = if arguments.is_empty() { OsString::new() } else { arguments.remove(0) };
+    let by_name =
+        Path::new(&program).file_name().is_some_and(|name| name == "entry.sh" || name == "mover");
+    if by_name {
+        return kopist_mover::main(arguments, std::env::vars_os());
+    }
+    if arguments.first().is_some_and(|word| word == "mover") {
+        arguments.remove(0);
+        return kopist_mover::main(arguments, std::env::vars_os());
+    }
+    kopist_cli::main(arguments)
 }

@@ -9,8 +9,6 @@ mod cache;
 mod content;
 mod diff;
 mod global;
-mod histogram;
-mod ids;
 mod index;
 mod list;
 mod logs;
@@ -19,7 +17,6 @@ mod manifest;
 mod mount;
 mod notification;
 mod policy;
-mod pretty;
 mod providers;
 mod repository;
 mod restore;
@@ -28,7 +25,6 @@ mod session;
 mod shared;
 mod show;
 mod snapshot;
-mod storage;
 
 use crate::grammar::{Command, HELP_FLAGS};
 

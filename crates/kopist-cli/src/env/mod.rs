@@ -4,7 +4,6 @@
 //! the operating system for variables.
 
 mod identity;
-mod password;
 mod paths;
 
 use std::{collections::HashMap, ffi::OsString, path::PathBuf};

@@ -1,6 +1,5 @@
 //! `policy`: work with policies.
 
-mod change;
 mod delete;
 mod export;
 mod import;
@@ -8,10 +7,6 @@ mod list;
 mod planned;
 mod set;
 mod show;
-mod table;
-pub(super) mod target;
-
-pub(super) use table::Table;
 
 use crate::grammar::Command;
 

@@ -1,7 +1,217 @@
 //! Commands of `repository` that kopia has and this program refuses for now.
 
-use crate::commands::providers;
+use crate::commands::{providers, shared};
 use crate::grammar::{Command, Flag};
+
+const CONNECT_SERVER_FLAGS: &[Flag] = &[
+    Flag::text("url", "URL of the server.").required(),
+    Flag::text("server-cert-fingerprint", "SHA-256 fingerprint of the server's certificate."),
+    Flag::one_of(
+        "local-cache-key-derivation-algorithm",
+        &["scrypt-65536-8-1", "pbkdf2-sha256-600000"],
+        "Key derivation of the local cache.",
+    )
+    .default("scrypt-65536-8-1")
+    .hidden(),
+];
+
+/// `repository connect server`
+pub(super) static CONNECT_SERVER: Command =
+    Command::new("server", "a repository server").flags(&[CONNECT_SERVER_FLAGS]);
+
+/// `repository connect azure`
+pub(super) static CONNECT_AZURE: Command =
+    Command::new("azure", "Connect to a repository in Azure Blob Storage.")
+        .flags(&[providers::AZURE]);
+
+/// `repository connect b2`
+pub(super) static CONNECT_B2: Command =
+    Command::new("b2", "Connect to a repository in Backblaze B2.").flags(&[providers::B2]);
+
+/// `repository connect filesystem`
+pub(super) static CONNECT_FILESYSTEM: Command =
+    Command::new("filesystem", "Connect to a repository on a file system.")
+        .flags(&[providers::FILESYSTEM]);
+
+/// `repository connect from-config`
+pub(super) static CONNECT_FROM_CONFIG: Command = Command::new(
+    "from-config",
+    "Connect to a repository from the storage of a configuration file or token.",
+)
+.flags(&[providers::FROM_CONFIG]);
+
+/// `repository connect gcs`
+pub(super) static CONNECT_GCS: Command =
+    Command::new("gcs", "Connect to a repository in Google Cloud Storage.")
+        .flags(&[providers::GCS]);
+
+/// `repository connect gdrive`
+pub(super) static CONNECT_GDRIVE: Command =
+    Command::new("gdrive", "Connect to a repository in Google Drive.").flags(&[providers::GDRIVE]);
+
+/// `repository connect rclone`
+pub(super) static CONNECT_RCLONE: Command =
+    Command::new("rclone", "Connect to a repository on an rclone remote.")
+        .flags(&[providers::RCLONE]);
+
+/// `repository connect s3`
+pub(super) static CONNECT_S3: Command =
+    Command::new("s3", "Connect to a repository in S3-compatible storage.").flags(&[providers::S3]);
+
+/// `repository connect sftp`
+pub(super) static CONNECT_SFTP: Command =
+    Command::new("sftp", "Connect to a repository on an SFTP server.").flags(&[providers::SFTP]);
+
+/// `repository connect webdav`
+pub(super) static CONNECT_WEBDAV: Command =
+    Command::new("webdav", "Connect to a repository on a WebDAV server.")
+        .flags(&[providers::WEBDAV]);
+
+/// `repository connect`
+pub(super) static CONNECT: Command =
+    Command::new("connect", "Connect to a repository.").flags(&[shared::CONNECT]).commands(&[
+        &CONNECT_SERVER,
+        &CONNECT_AZURE,
+        &CONNECT_B2,
+        &CONNECT_FILESYSTEM,
+        &CONNECT_FROM_CONFIG,
+        &CONNECT_GCS,
+        &CONNECT_GDRIVE,
+        &CONNECT_RCLONE,
+        &CONNECT_S3,
+        &CONNECT_SFTP,
+        &CONNECT_WEBDAV,
+    ]);
+
+/// `repository create azure`
+pub(super) static CREATE_AZURE: Command =
+    Command::new("azure", "Create a repository in Azure Blob Storage.").flags(&[providers::AZURE]);
+
+/// `repository create b2`
+pub(super) static CREATE_B2: Command =
+    Command::new("b2", "Create a repository in Backblaze B2.").flags(&[providers::B2]);
+
+/// `repository create filesystem`
+pub(super) static CREATE_FILESYSTEM: Command =
+    Command::new("filesystem", "Create a repository on a file system.")
+        .flags(&[providers::FILESYSTEM]);
+
+/// `repository create from-config`
+pub(super) static CREATE_FROM_CONFIG: Command = Command::new(
+    "from-config",
+    "Create a repository from the storage of a configuration file or token.",
+)
+.flags(&[providers::FROM_CONFIG]);
+
+/// `repository create gcs`
+pub(super) static CREATE_GCS: Command =
+    Command::new("gcs", "Create a repository in Google Cloud Storage.").flags(&[providers::GCS]);
+
+/// `repository create gdrive`
+pub(super) static CREATE_GDRIVE: Command =
+    Command::new("gdrive", "Create a repository in Google Drive.").flags(&[providers::GDRIVE]);
+
+/// `repository create rclone`
+pub(super) static CREATE_RCLONE: Command =
+    Command::new("rclone", "Create a repository on an rclone remote.").flags(&[providers::RCLONE]);
+
+/// `repository create s3`
+pub(super) static CREATE_S3: Command =
+    Command::new("s3", "Create a repository in S3-compatible storage.").flags(&[providers::S3]);
+
+/// `repository create sftp`
+pub(super) static CREATE_SFTP: Command =
+    Command::new("sftp", "Create a repository on an SFTP server.").flags(&[providers::SFTP]);
+
+/// `repository create webdav`
+pub(super) static CREATE_WEBDAV: Command =
+    Command::new("webdav", "Create a repository on a WebDAV server.").flags(&[providers::WEBDAV]);
+
+const CREATE_FLAGS: &[Flag] = &[
+    Flag::one_of(
+        "block-hash",
+        &[
+            "BLAKE2B-256",
+            "BLAKE2B-256-128",
+            "BLAKE2S-128",
+            "BLAKE2S-256",
+            "BLAKE3-256",
+            "BLAKE3-256-128",
+            "HMAC-SHA224",
+            "HMAC-SHA256",
+            "HMAC-SHA256-128",
+            "HMAC-SHA3-224",
+            "HMAC-SHA3-256",
+        ],
+        "Hash of contents.",
+    )
+    .default("BLAKE2B-256-128"),
+    Flag::one_of(
+        "encryption",
+        &["AES256-GCM-HMAC-SHA256", "CHACHA20-POLY1305-HMAC-SHA256"],
+        "Encryption of contents.",
+    )
+    .default("AES256-GCM-HMAC-SHA256"),
+    Flag::one_of("ecc", &["REED-SOLOMON-CRC32"], "Error correction.").default("REED-SOLOMON-CRC32"),
+    Flag::int("ecc-overhead-percent", "Space for error correction, in percent (0 disables it).")
+        .default("0"),
+    Flag::one_of(
+        "object-splitter",
+        &[
+            "DYNAMIC",
+            "DYNAMIC-128K-BUZHASH",
+            "DYNAMIC-128K-RABINKARP",
+            "DYNAMIC-1M-BUZHASH",
+            "DYNAMIC-1M-RABINKARP",
+            "DYNAMIC-256K-BUZHASH",
+            "DYNAMIC-256K-RABINKARP",
+            "DYNAMIC-2M-BUZHASH",
+            "DYNAMIC-2M-RABINKARP",
+            "DYNAMIC-4M-BUZHASH",
+            "DYNAMIC-4M-RABINKARP",
+            "DYNAMIC-512K-BUZHASH",
+            "DYNAMIC-512K-RABINKARP",
+            "DYNAMIC-8M-BUZHASH",
+            "DYNAMIC-8M-RABINKARP",
+            "FIXED",
+            "FIXED-128K",
+            "FIXED-1M",
+            "FIXED-256K",
+            "FIXED-2M",
+            "FIXED-4M",
+            "FIXED-512K",
+            "FIXED-8M",
+        ],
+        "Splitter of objects.",
+    )
+    .default("DYNAMIC-4M-BUZHASH"),
+    Flag::switch("create-only", "Create the repository without connecting to it.").short('c'),
+    Flag::int("format-version", "Format version (0: the default)."),
+    Flag::one_of("retention-mode", &["GOVERNANCE", "COMPLIANCE"], "Object lock mode."),
+    Flag::duration("retention-period", "Object lock period."),
+    Flag::one_of(
+        "format-block-key-derivation-algorithm",
+        &["scrypt-65536-8-1", "pbkdf2-sha256-600000"],
+        "Key derivation from the password.",
+    )
+    .default("scrypt-65536-8-1"),
+];
+
+/// `repository create`
+pub(super) static CREATE: Command = Command::new("create", "Create a repository.")
+    .flags(&[CREATE_FLAGS, shared::CONNECT])
+    .commands(&[
+        &CREATE_AZURE,
+        &CREATE_B2,
+        &CREATE_FILESYSTEM,
+        &CREATE_FROM_CONFIG,
+        &CREATE_GCS,
+        &CREATE_GDRIVE,
+        &CREATE_RCLONE,
+        &CREATE_S3,
+        &CREATE_SFTP,
+        &CREATE_WEBDAV,
+    ]);
 
 /// `repository repair azure`
 pub(super) static REPAIR_AZURE: Command =
@@ -199,6 +409,18 @@ pub(super) static SYNC_TO: Command =
             &SYNC_TO_SFTP,
             &SYNC_TO_WEBDAV,
         ]);
+
+/// `repository throttle get`
+pub(super) static THROTTLE_GET: Command =
+    Command::new("get", "Show throttling limits.").flags(&[shared::JSON]);
+
+/// `repository throttle set`
+pub(super) static THROTTLE_SET: Command =
+    Command::new("set", "Set throttling limits.").flags(&[shared::LIMITS]);
+
+/// `repository throttle`
+pub(super) static THROTTLE: Command =
+    Command::new("throttle", "Work with throttling.").commands(&[&THROTTLE_GET, &THROTTLE_SET]);
 
 const VALIDATE_PROVIDER_FLAGS: &[Flag] = &[
     Flag::int("num-storage-connections", "Number of storage connections.").default("5"),

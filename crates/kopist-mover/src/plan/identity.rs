@@ -1,0 +1,150 @@
+//! Who the snapshots belong to, and under which path.
+
+use super::error::Findings;
+use super::operation::Operation;
+use crate::env::Env;
+use crate::probe::Probe;
+
+/// User and host, and whether the operator gave them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// User name, taken literally when given.
+    pub username: String,
+    /// Host name, taken literally when given.
+    pub hostname: String,
+    /// Whether the user name was given.
+    pub username_given: bool,
+    /// Whether the host name was given.
+    pub hostname_given: bool,
+}
+
+/// Owner of the maintenance when nothing else is said.
+const MAINTENANCE_USER: &str = "maintenance";
+/// Host part of the owner when only a user is said.
+const MAINTENANCE_HOST: &str = "volsync";
+
+/// Decides the identity of a run.
+pub(super) fn identity(env: &Env, probe: &dyn Probe, operation: Operation) -> Identity {
+    if operation == Operation::Maintenance {
+        return maintenance_identity(env);
+    }
+    let username = env.text("KOPIA_OVERRIDE_USERNAME");
+    let hostname = env.text("KOPIA_OVERRIDE_HOSTNAME");
+    Identity {
+        username_given: username.is_some(),
+        hostname_given: hostname.is_some(),
+        username: username.map_or_else(
+            || probe.user_name().unwrap_or_else(|| "nobody".to_owned()),
+            str::to_owned,
+        ),
+        hostname: hostname.map_or_else(|| short_host_name(&probe.host_name()), str::to_owned),
+    }
+}
+
+fn maintenance_identity(env: &Env) -> Identity {
+    let given = env.text("KOPIA_OVERRIDE_MAINTENANCE_USERNAME");
+    let owner = given.unwrap_or(MAINTENANCE_USER);
+    let (username, hostname) = owner.split_once('@').unwrap_or((owner, MAINTENANCE_HOST));
+    Identity {
+        username: username.to_owned(),
+        hostname: hostname.to_owned(),
+        username_given: given.is_some(),
+        hostname_given: given.is_some(),
+    }
+}
+
+/// Kopia's default: up to the first dot, in lower case.
+fn short_host_name(name: &str) -> String {
+    name.split('.').next().unwrap_or_default().to_lowercase()
+}
+
+/// The path under which snapshots are stored and looked up.
+///
+/// A restore fills `/restore/data` from what a backup saved as `/data`.
+pub(super) fn source_path(
+    env: &Env,
+    data_dir: &str,
+    operation: Operation,
+    argument: Option<&str>,
+    findings: &mut Findings,
+) -> String {
+    let given = env.text("KOPIA_SOURCE_PATH_OVERRIDE");
+    if let (Some(path), Some(argument)) = (given, argument)
+        && path != argument
+    {
+        findings.notice(format!(
+            "--override-source={argument} replaces KOPIA_SOURCE_PATH_OVERRIDE={path}"
+        ));
+    }
+    if let Some(path) = argument.or(given) {
+        return clean(path);
+    }
+    if operation == Operation::Restore && data_dir == "/restore/data" {
+        return "/data".to_owned();
+    }
+    clean(data_dir)
+}
+
+/// Without `.`, doubled or final slashes, as Kopia cleans source paths; `..` goes
+/// one up.
+fn clean(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            other => parts.push(other),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::testing::FakeProbe;
+
+    fn shown(pairs: &[(&str, &str)], operation: Operation) -> String {
+        let env: Env = pairs.iter().copied().collect();
+        let id = identity(&env, &FakeProbe::default(), operation);
+        format!("{}@{}", id.username, id.hostname)
+    }
+
+    #[test]
+    fn overrides_are_literal_defaults_are_kopias() {
+        let both =
+            [("KOPIA_OVERRIDE_USERNAME", "App_1.x"), ("KOPIA_OVERRIDE_HOSTNAME", "Cluster-A.b_c")];
+        assert_eq!(shown(&both, Operation::Backup), "App_1.x@Cluster-A.b_c");
+        assert_eq!(shown(&both[..1], Operation::Backup), "App_1.x@volsync-src-app-x7k2p");
+        assert_eq!(shown(&both[1..], Operation::Restore), "nobody@Cluster-A.b_c");
+        assert_eq!(short_host_name("Pod-1.Svc.local"), "pod-1");
+    }
+
+    #[test]
+    fn maintenance_has_an_owner_of_its_own() {
+        let own = "KOPIA_OVERRIDE_MAINTENANCE_USERNAME";
+        let run = |pairs: &[(&str, &str)]| shown(pairs, Operation::Maintenance);
+        assert_eq!(run(&[]), "maintenance@volsync");
+        assert_eq!(run(&[(own, "admin")]), "admin@volsync");
+        assert_eq!(run(&[(own, "admin@corp")]), "admin@corp");
+        assert_eq!(run(&[("KOPIA_OVERRIDE_USERNAME", "app")]), "maintenance@volsync");
+    }
+
+    #[test]
+    fn source_paths() {
+        let path = |pairs: &[(&str, &str)], dir: &str, operation| {
+            let env: Env = pairs.iter().copied().collect();
+            source_path(&env, dir, operation, None, &mut Findings::default())
+        };
+        let none: &[(&str, &str)] = &[];
+        assert_eq!(path(none, "/data", Operation::Backup), "/data");
+        assert_eq!(path(none, "/restore/data", Operation::Restore), "/data");
+        assert_eq!(path(none, "/restore/data", Operation::Backup), "/restore/data");
+        assert_eq!(path(none, "/elsewhere/", Operation::Restore), "/elsewhere");
+        let given: &[(&str, &str)] = &[("KOPIA_SOURCE_PATH_OVERRIDE", "/var/lib//app/")];
+        assert_eq!(path(given, "/data", Operation::Backup), "/var/lib/app");
+        assert_eq!(path(given, "/restore/data", Operation::Restore), "/var/lib/app");
+    }
+}

@@ -1,0 +1,178 @@
+//! The plan as text: what `--plan` prints and the log begins with.
+//!
+//! Credentials appear as `[SET]` or `[NOT SET]`, nothing else of them.
+
+use std::fmt::Write as _;
+
+use secrecy::SecretString;
+
+use super::{BackupPlan, Creation, MoverPlan, PathOrContent, RestorePlan, Storage, Work};
+
+impl MoverPlan {
+    /// One `name: value` line for each decision.
+    pub fn show(&self) -> String {
+        let mut page = Page::default();
+        page.line("operation", self.operation().name());
+        page.line("password", set(Some(&self.password)));
+        for (index, storage) in self.storage.iter().enumerate() {
+            let name =
+                if index == 0 { "repository" } else { "repository, if the first place has none" };
+            page.line(name, storage.describe());
+            for (what, state) in credentials(storage) {
+                page.line(what, state);
+            }
+        }
+        page.line("root certificates", if self.root_ca.is_some() { "[SET]" } else { "[NOT SET]" });
+        page.line("identity", format!("{}@{}", self.identity.username, self.identity.hostname));
+        page.line(
+            "cache",
+            format!(
+                "{}, metadata up to {} bytes, contents up to {} bytes",
+                self.cache.dir.display(),
+                self.cache.metadata_limit,
+                self.cache.content_limit
+            ),
+        );
+        if self.cache.rebuild {
+            page.line("cache rebuild", "yes");
+        }
+        match &self.work {
+            Work::Backup(backup) => self.show_backup(&mut page, backup),
+            Work::Restore(restore) => self.show_restore(&mut page, restore),
+            Work::Maintenance(maintenance) => {
+                page.line("take over ownership", if maintenance.take_over { "yes" } else { "no" });
+            }
+        }
+        if self.policies.mounted {
+            let global = self.policies.global.as_ref();
+            page.line(
+                "global policy file",
+                global.map_or_else(|| "none".to_owned(), |file| file.patch.to_value().to_string()),
+            );
+        }
+        for (name, speed) in
+            [("upload limit", self.upload_speed), ("download limit", self.download_speed)]
+        {
+            if let Some(speed) = speed {
+                page.line(name, format!("{speed} bytes/s"));
+            }
+        }
+        if !self.argument_names.is_empty() {
+            page.line("additional arguments", self.argument_names.join(" "));
+        }
+        for objection in &self.objections {
+            page.line("ERROR", &objection.error);
+        }
+        for notice in &self.notices {
+            page.line("WARN", &notice.0);
+        }
+        page.text
+    }
+
+    fn show_backup(&self, page: &mut Page, backup: &BackupPlan) {
+        page.line("source", self.source());
+        page.line("data directory", backup.data_dir.display());
+        page.line("compression", backup.compression.as_deref().unwrap_or("as the policy says"));
+        if !backup.retention.is_empty() {
+            page.line("retention", backup.retention.to_value());
+        }
+        if !backup.run_policy.is_empty() {
+            page.line("policy of this run", backup.run_policy.to_value());
+        }
+        let hook = |hook: Option<&SecretString>| match (hook, backup.hooks.enabled) {
+            (None, _) => "none",
+            (Some(_), true) => "[SET]",
+            (Some(_), false) => "[SET], but actions are switched off",
+        };
+        page.line("before the snapshot", hook(backup.hooks.before.as_ref()));
+        page.line("after the snapshot", hook(backup.hooks.after.as_ref()));
+        let Creation { hash, encryption, splitter, ecc, .. } = &self.creation;
+        for (name, value) in [
+            ("hash of a new repository", hash),
+            ("encryption of a new repository", encryption),
+            ("splitter of a new repository", splitter),
+            ("error correction of a new repository", ecc),
+        ] {
+            if let Some(value) = value {
+                page.line(name, value);
+            }
+        }
+    }
+
+    fn show_restore(&self, page: &mut Page, restore: &RestorePlan) {
+        page.line("source", self.source());
+        page.line("data directory", restore.data_dir.display());
+        let selection = &restore.selection;
+        let mut which = match selection.as_of {
+            Some(instant) => format!("newest started at {instant} or before"),
+            None => "newest".to_owned(),
+        };
+        if selection.previous > 0 {
+            let _ = write!(which, ", after skipping {}", selection.previous);
+        }
+        if let (None, Some(shallow)) = (selection.as_of, selection.shallow) {
+            let _ = write!(which, ", among {shallow}");
+        }
+        page.line("snapshot", which);
+        page.line("empty the directory first", if restore.delete_first { "yes" } else { "no" });
+        page.line(
+            "nothing to restore is",
+            if restore.required { "a failure" } else { "a success" },
+        );
+    }
+}
+
+#[derive(Default)]
+struct Page {
+    text: String,
+}
+
+impl Page {
+    fn line(&mut self, name: &str, value: impl std::fmt::Display) {
+        let _ = writeln!(self.text, "{name}: {value}");
+    }
+}
+
+fn set(secret: Option<&SecretString>) -> &'static str {
+    if secret.is_some() { "[SET]" } else { "[NOT SET]" }
+}
+
+fn set_or_path(value: Option<&PathOrContent>) -> String {
+    match value {
+        None => "[NOT SET]".to_owned(),
+        Some(PathOrContent::Content(_)) => "[SET]".to_owned(),
+        Some(PathOrContent::Path(path)) => format!("file {}", path.display()),
+    }
+}
+
+fn credentials(storage: &Storage) -> Vec<(&'static str, String)> {
+    let secret = |name, value: Option<&SecretString>| (name, set(value).to_owned());
+    match storage {
+        Storage::S3 { keys, no_tls, .. } => vec![
+            secret("access key", keys.as_ref().map(|keys| &keys.access_key)),
+            secret("secret key", keys.as_ref().map(|keys| &keys.secret_key)),
+            ("TLS", if *no_tls { "off" } else { "on" }.to_owned()),
+        ],
+        Storage::Azure { key, sas, .. } => {
+            vec![secret("storage key", key.as_ref()), secret("SAS token", sas.as_ref())]
+        }
+        Storage::Gcs { credentials, .. } | Storage::GoogleDrive { credentials, .. } => {
+            vec![("credentials", set_or_path(credentials.as_ref()))]
+        }
+        Storage::B2 { key_id, key, .. } => {
+            vec![secret("key id", Some(key_id)), secret("application key", Some(key))]
+        }
+        Storage::WebDav { password, .. } => {
+            vec![secret("password of the server", password.as_ref())]
+        }
+        Storage::Sftp { password, key, known_hosts, .. } => vec![
+            secret("password of the server", password.as_ref()),
+            ("private key", set_or_path(key.as_ref())),
+            ("known hosts", set_or_path(known_hosts.as_ref())),
+        ],
+        Storage::Rclone { config, .. } => {
+            vec![("rclone configuration", set_or_path(config.as_ref()))]
+        }
+        Storage::Filesystem { .. } | Storage::Given { .. } => Vec::new(),
+    }
+}

@@ -1,0 +1,93 @@
+//! What the libraries tell goes into the same log, at the level asked for.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Metadata, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+use super::{Level, Report};
+
+/// Sends events of this process to the report. The first report of a process wins;
+/// a later call changes nothing.
+pub fn forward_events(report: &Arc<Report>) {
+    let layer = Forward { report: Arc::clone(report) };
+    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer));
+}
+
+struct Forward {
+    report: Arc<Report>,
+}
+
+impl<S: Subscriber> Layer<S> for Forward {
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        metadata.target().starts_with("kopist") && self.report.shows(level_of(metadata))
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut text = Text::default();
+        event.record(&mut text);
+        let Text { message, fields } = text;
+        let line = message + &fields;
+        match level_of(event.metadata()) {
+            Level::Error => self.report.error(line),
+            Level::Warn => self.report.warn(line),
+            Level::Info => self.report.info(line),
+            Level::Debug => self.report.debug(line),
+        }
+    }
+}
+
+fn level_of(metadata: &Metadata<'_>) -> Level {
+    match *metadata.level() {
+        tracing::Level::ERROR => Level::Error,
+        tracing::Level::WARN => Level::Warn,
+        tracing::Level::INFO => Level::Info,
+        _ => Level::Debug,
+    }
+}
+
+/// The message, then `name=value` for each field.
+#[derive(Default)]
+struct Text {
+    message: String,
+    fields: String,
+}
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        let _ = if field.name() == "message" {
+            write!(self.message, "{value:?}")
+        } else {
+            write!(self.fields, " {}={value:?}", field.name())
+        };
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        let _ = if field.name() == "message" {
+            write!(self.message, "{value}")
+        } else {
+            write!(self.fields, " {}={value}", field.name())
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Memory;
+    use super::*;
+
+    #[test]
+    fn events_become_lines_up_to_the_level() {
+        let memory = Memory::default();
+        let layer = Forward { report: Arc::new(memory.report(Level::Warn)) };
+        let subscriber = tracing_subscriber::registry().with(layer);
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::warn!(blob = "p1", count = 3, "blob is gone");
+            tracing::info!("not shown");
+            tracing::warn!(target: "elsewhere", "not ours");
+        });
+        assert_eq!(memory.text(), "WARN: blob is gone blob=p1 count=3\n");
+    }
+}

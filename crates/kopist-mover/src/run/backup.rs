@@ -1,0 +1,348 @@
+//! A backup: look, connect, policies, command, snapshot, command.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+use kopist_format::directory::UtcNanos;
+use kopist_format::snapshot::SnapshotManifest;
+use kopist_repo::{RepositoryWriter, WriterOptions};
+use kopist_snapshot::create::{Created, SnapshotRequest, create};
+use kopist_snapshot::policy::Policy;
+use kopist_snapshot::upload::{UploadOptions, UploadSource};
+use kopist_snapshot::{SourceInfo, store};
+use secrecy::SecretString;
+
+use super::connect::{Connected, Connection, connect};
+use super::failure::Failure;
+use super::hooks::{self, HookError, HookPlaces};
+use super::progress::{Ticker, UploadCounts};
+use super::{Context, policies};
+use crate::plan::{BackupPlan, MoverPlan, PolicyPatch, Step};
+use crate::report::{Figures, Outcome, Reason, bytes};
+
+/// What every ext4 volume has at its top, readable by root alone.
+pub(super) const LOST_AND_FOUND: &str = "lost+found";
+
+/// Runs a backup.
+pub(super) fn run(
+    plan: &MoverPlan,
+    backup: &BackupPlan,
+    context: &Context,
+) -> Result<Outcome, Failure> {
+    let directory = context.root.resolve(&backup.data_dir);
+    if is_empty(&directory)? {
+        context.report.line("== Directory is empty skipping backup ===");
+        return Ok(Outcome::skipped(Reason::NothingToBackup, "the directory is empty"));
+    }
+    let Connected::Open(connection) = connect(plan, context)? else {
+        return Err(Failure::new(Reason::Internal, "a backup found no repository and made none"));
+    };
+    super::connected(plan, context, &connection);
+    let writer = connection.repository.writer(WriterOptions {
+        purpose: "VolSync backup".to_owned(),
+        ..WriterOptions::default()
+    })?;
+    let result = within(plan, backup, context, &connection, &writer, &directory);
+    if result.is_err() && connection.created {
+        // The repository stays; it should be whole. The first failure is the one to tell.
+        if let Err(error) = writer.flush() {
+            context.report.warn(format!("the new repository has no policies yet: {error}"));
+        }
+    }
+    result
+}
+
+/// Whether there is nothing to save.
+fn is_empty(directory: &Path) -> Result<bool, Failure> {
+    let unreadable = |error: std::io::Error| {
+        let message =
+            format!("cannot open directory '{}': {}", directory.display(), system(&error));
+        Failure::new(Reason::SourceUnreadable, message).exit(2)
+    };
+    for entry in std::fs::read_dir(directory).map_err(unreadable)? {
+        if entry.map_err(unreadable)?.file_name() != LOST_AND_FOUND {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The system's words without its number, in lower case as Kopia has them.
+fn system(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
+}
+
+fn within(
+    plan: &MoverPlan,
+    backup: &BackupPlan,
+    context: &Context,
+    connection: &Connection,
+    writer: &RepositoryWriter,
+    directory: &Path,
+) -> Result<Outcome, Failure> {
+    let started = Instant::now();
+    let report = &context.report;
+    if connection.created {
+        policies::initialise(plan, writer)?;
+    }
+    policies::apply_mounted(plan, context, writer);
+    let source =
+        SourceInfo::new(&plan.identity.username, &plan.identity.hostname, &plan.source_path);
+    source_policy(plan, backup, context, writer, &source)?;
+
+    let places = HookPlaces { snapshot_path: directory, source_path: &plan.source_path };
+    hook(backup.hooks.before.as_ref(), "before-snapshot", backup, context, &places).map_err(
+        |error| match error {
+            HookError::Stopped => Failure::interrupted(),
+            other => {
+                report.error(format!("before-snapshot action failed: {other}"));
+                Failure::new(Reason::HookFailed, "Before-snapshot action failed")
+            }
+        },
+    )?;
+    if context.stop.requested() {
+        return Err(Failure::interrupted());
+    }
+
+    report.line(format!("Creating snapshot for {}", plan.source()));
+    let counts = Arc::new(UploadCounts::new(report));
+    let request = request(backup, context, writer, &source, directory)?;
+    let created = {
+        let _ticker = Ticker::of_upload(report, &counts);
+        let created = create(writer, request, &*counts)
+            .map_err(|error| Failure::from(error).during("Failed to create snapshot"))?;
+        writer.flush().map_err(|error| Failure::from(error).during("Failed to create snapshot"))?;
+        created
+    };
+    let figures = figures(connection, writer, &created, &counts);
+    for line in counts.failures() {
+        report.line(line);
+    }
+    check(&created, context, &plan.source(), &figures)?;
+
+    let after = hook(backup.hooks.after.as_ref(), "after-snapshot", backup, context, &places);
+    if let Err(error) = after {
+        report.error(format!("after-snapshot action failed: {error}"));
+        if matches!(error, HookError::Stopped) {
+            return Err(Failure::interrupted());
+        }
+        report
+            .error("WARNING: After-snapshot action failed, but snapshot was created successfully");
+    }
+    report.info(overrides(plan));
+    let message = sentence(&created, &figures);
+    report.info(format!("Snapshot created successfully: {message}"));
+    report.info(format!("Kopia completed in {:.1}s", started.elapsed().as_secs_f64()));
+    Ok(Outcome::success(message, figures))
+}
+
+/// Compression and retention of the source.
+fn source_policy(
+    plan: &MoverPlan,
+    backup: &BackupPlan,
+    context: &Context,
+    writer: &RepositoryWriter,
+    source: &SourceInfo,
+) -> Result<(), Failure> {
+    let report = &context.report;
+    if let Some(error) = plan.objections_to(Step::SourceCompression).next() {
+        report.line("=== Applying compression policy ===");
+        return Err(Failure::new(
+            Reason::ConfigInvalid,
+            format!("Failed to apply compression policy: {error}"),
+        ));
+    }
+    let mut patch = backup.retention.clone();
+    if let Some(name) = &backup.compression {
+        patch.set("compression", "compressorName", name.as_str());
+    }
+    if patch.is_empty() {
+        return Ok(());
+    }
+    policies::set(writer, source, &patch)
+        .map_err(|failure| failure.during("Failed to apply compression policy"))?;
+    if backup.compression.is_some() {
+        report.line("=== Applying compression policy ===");
+        report.line("Compression policy applied successfully");
+    }
+    if !backup.retention.is_empty() {
+        report.line("=== Applying retention policy ===");
+        report.line("Retention policy applied successfully");
+    }
+    Ok(())
+}
+
+fn hook(
+    text: Option<&SecretString>,
+    which: &str,
+    backup: &BackupPlan,
+    context: &Context,
+    places: &HookPlaces<'_>,
+) -> Result<(), HookError> {
+    let Some(text) = text else { return Ok(()) };
+    if !backup.hooks.enabled {
+        context.report.info(format!("{which} action is not run: actions are switched off"));
+        return Ok(());
+    }
+    context.report.info(format!("Running {which} action"));
+    let timeout = backup.hooks.timeout;
+    hooks::run(text, timeout, places, &context.env, &context.report, &context.stop)?;
+    context.report.info(format!("{which} action completed successfully"));
+    Ok(())
+}
+
+fn request(
+    backup: &BackupPlan,
+    context: &Context,
+    writer: &RepositoryWriter,
+    source: &SourceInfo,
+    directory: &Path,
+) -> Result<SnapshotRequest, Failure> {
+    let arguments = &backup.arguments;
+    let tree = UploadSource::local(directory)
+        .map_err(|error| Failure::new(Reason::SourceUnreadable, error.to_string()))?;
+    let defaults = UploadOptions::default();
+    let upload = UploadOptions {
+        parallel: backup.parallel.unwrap_or(0),
+        force_hash_percent: arguments.force_hash.unwrap_or(0.0),
+        upload_limit: arguments.upload_limit_mb.filter(|mb| *mb > 0).map(|mb| mb << 20),
+        fail_fast: arguments.fail_fast.unwrap_or(false),
+        checkpoint_interval: arguments
+            .checkpoint_interval
+            .and_then(|interval| SignedDuration::try_from(interval).ok())
+            .unwrap_or(defaults.checkpoint_interval),
+        cancel: context.stop.upload().clone(),
+        ..defaults
+    };
+    Ok(SnapshotRequest {
+        description: arguments.description.clone(),
+        tags: arguments
+            .tags
+            .iter()
+            .map(|(key, value)| (format!("tag:{key}"), value.clone()))
+            .collect(),
+        pins: arguments.pins.clone(),
+        start_time: arguments.start_time.map(UtcNanos::from),
+        end_time: arguments.end_time.map(UtcNanos::from),
+        time_zone: TimeZone::system(),
+        policy: run_policy(backup, writer, source, directory)?,
+        upload,
+        ..SnapshotRequest::new(source.clone(), tree)
+    })
+}
+
+/// The policy of this run if it differs from the stored ones: with the settings among
+/// the additional arguments, and without a `lost+found` that only root may read.
+fn run_policy(
+    backup: &BackupPlan,
+    writer: &RepositoryWriter,
+    source: &SourceInfo,
+    directory: &Path,
+) -> Result<Option<Policy>, Failure> {
+    let hidden = directory.join(LOST_AND_FOUND);
+    let unreadable = std::fs::read_dir(&hidden)
+        .is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied);
+    if backup.run_policy.is_empty() && !unreadable {
+        return Ok(None);
+    }
+    let effective = store::load_policies(&writer.manifests()?)?.effective(source).policy;
+    let mut patch = PolicyPatch::default();
+    for rule in &effective.files.ignore {
+        patch.append("files", "ignore", rule.as_str());
+    }
+    if unreadable {
+        patch.append("files", "ignore", format!("/{LOST_AND_FOUND}"));
+    }
+    patch.extend(&backup.run_policy);
+    policies::changed(&effective, &patch).map(Some)
+}
+
+fn figures(
+    connection: &Connection,
+    writer: &RepositoryWriter,
+    created: &Created,
+    counts: &UploadCounts,
+) -> Figures {
+    let manifest = &created.manifest;
+    let summary = manifest.root_entry.as_ref().and_then(|root| root.summary.as_ref());
+    let count = |get: fn(&kopist_format::directory::DirSummary) -> i64| {
+        summary.map_or(0, |summary| u64::try_from(get(summary)).unwrap_or(0))
+    };
+    let stats = writer.stats();
+    Figures {
+        snapshot: (!manifest.id.is_empty()).then(|| manifest.id.clone()),
+        repository: Some(super::hexadecimal(connection.repository.unique_id())),
+        files: count(|summary| summary.files),
+        dirs: count(|summary| summary.dirs),
+        bytes: count(|summary| summary.size),
+        bytes_hashed: counts.hashed_bytes(),
+        bytes_uploaded: stats.pack_bytes,
+        files_unchanged: counts.cached_files(),
+        errors: count(|summary| summary.failed),
+        ignored_errors: count(|summary| summary.ignored_errors),
+        retention: Some((super::kept(writer, &manifest.source), created.expired.len() as u64)),
+    }
+}
+
+/// Whether the snapshot is what was asked for.
+fn check(
+    created: &Created,
+    context: &Context,
+    source: &str,
+    figures: &Figures,
+) -> Result<(), Failure> {
+    let manifest: &SnapshotManifest = &created.manifest;
+    if context.stop.requested() {
+        if !manifest.is_complete() {
+            context.report.info("what was read is stored as an incomplete snapshot");
+        }
+        return Err(Failure::interrupted());
+    }
+    if figures.errors > 0 {
+        context
+            .report
+            .line(format!("Found {} fatal error(s) while snapshotting {source}.", figures.errors));
+        let stored = figures.snapshot.as_deref().unwrap_or("none");
+        return Err(Failure::new(
+            Reason::SourceErrors,
+            format!(
+                "Failed to create snapshot: {} entries could not be read; the others are stored \
+                 in snapshot {stored}",
+                figures.errors
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Which of the identity the operator gave, as its tests look for it.
+pub(super) fn overrides(plan: &MoverPlan) -> String {
+    let parts = [
+        ("username", &plan.identity.username, plan.identity.username_given),
+        ("hostname", &plan.identity.hostname, plan.identity.hostname_given),
+        ("source path", &plan.source_path, plan.source_path_given),
+    ];
+    let given = parts.iter().filter(|(_, _, given)| *given);
+    let sentences: Vec<String> =
+        given.map(|(what, value, _)| format!("Using {what} override: {value}.")).collect();
+    sentences.join(" ")
+}
+
+fn sentence(created: &Created, figures: &Figures) -> String {
+    let what = match (&figures.snapshot, created.identical) {
+        (Some(id), _) => format!("snapshot {id} created"),
+        (None, true) => "snapshot not created, it would be identical to the last one".to_owned(),
+        (None, false) => "snapshot created".to_owned(),
+    };
+    format!(
+        "{what}, processed {} files ({}), {} unchanged, uploaded {}",
+        figures.files,
+        bytes(figures.bytes),
+        figures.files_unchanged,
+        bytes(figures.bytes_uploaded)
+    )
+}

@@ -1,0 +1,176 @@
+//! Doing what the plan says: one process, one connection, one load of the index.
+//!
+//! | module | step |
+//! | --- | --- |
+//! | `connect` | find the repository, or make it |
+//! | `policies` | store what files and fields state, where it differs |
+//! | `hooks` | commands around a snapshot |
+//! | `backup`, `restore`, `fill`, `maintenance` | the work |
+//! | `select` | which snapshot is restored |
+//! | `progress` | a line now and then |
+//! | `stop` | signals |
+//! | `failure` | errors of all libraries as a reason and a sentence |
+
+mod backup;
+mod connect;
+mod failure;
+mod fill;
+mod hooks;
+mod maintenance;
+mod policies;
+mod progress;
+mod restore;
+mod select;
+mod stop;
+
+pub use failure::Failure;
+pub use select::{Choice, choose};
+pub use stop::{Finished, INTERRUPTED, Stop, listen};
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use kopist_format::snapshot::SnapshotSource;
+use kopist_repo::{Clock, RepositoryWriter};
+use kopist_snapshot::{SourceInfo, store};
+
+use crate::env::Env;
+use crate::plan::{MoverPlan, Work};
+use crate::report::{CacheUse, Outcome, Reason, Report};
+use crate::root::ContainerRoot;
+
+/// What a run has besides its plan.
+pub struct Context {
+    /// The environment that hooks inherit, less the credentials.
+    pub env: Env,
+    /// Where container paths lie.
+    pub root: ContainerRoot,
+    /// The log.
+    pub report: Arc<Report>,
+    /// Being told to stop.
+    pub stop: Stop,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Executes a plan. Whatever happens is an outcome.
+pub fn run(plan: &MoverPlan, context: &Context) -> Outcome {
+    let started = context.clock.now();
+    let mut outcome = attempt(plan, context).unwrap_or_else(Outcome::from);
+    outcome.started = Some(started);
+    if outcome.reason == Reason::Interrupted {
+        let cache = cache_use(plan, context);
+        if cache.percent() >= EXHAUSTED_PERCENT {
+            explain_exhaustion(context, cache);
+            outcome.reason = Reason::CacheFull;
+            outcome.exit_code = CACHE_FULL;
+        }
+    }
+    outcome
+}
+
+fn attempt(plan: &MoverPlan, context: &Context) -> Result<Outcome, Failure> {
+    prepare_cache(plan, context)?;
+    match &plan.work {
+        Work::Backup(backup) => backup::run(plan, backup, context),
+        Work::Restore(restore) => restore::run(plan, restore, context),
+        Work::Maintenance(_) => maintenance::run(plan, context),
+    }
+}
+
+/// Exit status of a run that was stopped because its cache volume is full.
+const CACHE_FULL: u8 = 137;
+/// From here on the cache is taken for the reason of an eviction.
+const EXHAUSTED_PERCENT: u64 = 90;
+
+/// How full the cache is.
+pub fn cache_use(plan: &MoverPlan, context: &Context) -> CacheUse {
+    let used = directory_bytes(&context.root.resolve(&plan.cache.dir));
+    CacheUse { used, capacity: plan.cache.capacity }
+}
+
+fn directory_bytes(directory: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(directory) else { return 0 };
+    entries
+        .flatten()
+        .map(|entry| match entry.file_type() {
+            Ok(kind) if kind.is_dir() => directory_bytes(&entry.path()),
+            Ok(kind) if kind.is_file() => entry.metadata().map_or(0, |metadata| metadata.len()),
+            _ => 0,
+        })
+        .sum()
+}
+
+fn explain_exhaustion(context: &Context, cache: CacheUse) {
+    let report = &context.report;
+    report.error("CACHE EXHAUSTION DETECTED");
+    report.line(format!(
+        "Cache usage: {} / {} ({}%)",
+        crate::report::bytes(cache.used),
+        crate::report::bytes(cache.capacity),
+        cache.percent()
+    ));
+    report.line(
+        "The pod is stopped because its cache volume is full. Give it more room with \
+         spec.kopia.cacheCapacity, or a volume of its own with spec.kopia.cacheStorageClassName.",
+    );
+}
+
+/// Makes the cache directory, and empties it if that is asked for. Everything in it can
+/// be fetched again.
+fn prepare_cache(plan: &MoverPlan, context: &Context) -> Result<(), Failure> {
+    let directory = context.root.resolve(&plan.cache.dir);
+    let unusable = |error: std::io::Error| {
+        let message =
+            format!("Cache directory {} is not writable: {error}", plan.cache.dir.display());
+        Failure::new(Reason::ConfigInvalid, message)
+    };
+    std::fs::create_dir_all(&directory).map_err(unusable)?;
+    if !plan.cache.rebuild {
+        return Ok(());
+    }
+    context.report.warn("KOPIA_FORCE_CACHE_REBUILD is set, clearing cache before connection...");
+    for entry in std::fs::read_dir(&directory).map_err(unusable)?.flatten() {
+        if let Err(error) = remove(&entry.path()) {
+            // `lost+found` of a volume, for example: not ours, not in the way.
+            context.report.warn(format!("{} stays: {error}", entry.path().display()));
+        }
+    }
+    Ok(())
+}
+
+/// Removes a file, a link or a directory with everything in it.
+fn remove(path: &Path) -> std::io::Result<()> {
+    if path.symlink_metadata()?.is_dir() {
+        std::fs::remove_dir_all(path)
+    } else {
+        std::fs::remove_file(path)
+    }
+}
+
+/// Says where the run is connected to, once.
+fn connected(plan: &MoverPlan, context: &Context, connection: &connect::Connection) {
+    let place = plan.storage.first().map(crate::plan::Storage::describe).unwrap_or_default();
+    context.report.info(format!(
+        "Repository connected: {place}, format {}, as {}@{}",
+        connection.repository.format().mutable.version,
+        plan.identity.username,
+        plan.identity.hostname
+    ));
+}
+
+/// How many complete snapshots a source has.
+fn kept(writer: &RepositoryWriter, source: &SnapshotSource) -> u64 {
+    let source: SourceInfo = source.into();
+    let Ok(view) = writer.manifests() else { return 0 };
+    store::snapshots_of(&view, &source).iter().filter(|manifest| manifest.is_complete()).count()
+        as u64
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

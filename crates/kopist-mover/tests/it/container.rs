@@ -1,0 +1,195 @@
+//! A container without a container: a directory that stands for `/`, and the mover as a
+//! process of its own with its own user, environment and signals.
+
+use std::io::{PipeReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use kopist_mover::root::ContainerRoot;
+
+/// Marks the process that is the mover instead of the tests.
+const CHILD: &str = "KOPIST_TEST_CHILD";
+/// The directory that stands for `/`, in that process.
+const ROOT: &str = "KOPIST_TEST_ROOT";
+/// Arguments of that process, one a line.
+const ARGUMENTS: &str = "KOPIST_TEST_ARGUMENTS";
+
+/// Directories of the contract.
+const DIRECTORIES: [&str; 9] = [
+    "data",
+    "cache",
+    "restore/data",
+    "kopia-config",
+    "credentials",
+    "customCA",
+    "mnt",
+    "tmp",
+    "dev",
+];
+
+/// This test is the mover when the process is started for it, and nothing otherwise.
+#[test]
+fn the_mover_itself() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    let arguments = std::env::var(ARGUMENTS).unwrap();
+    let arguments = arguments.lines().map(Into::into).collect();
+    let root = ContainerRoot::at(std::env::var_os(ROOT).unwrap());
+    let env = std::env::vars_os().filter(|(name, _)| {
+        !name.to_str().is_some_and(|name| [CHILD, ROOT, ARGUMENTS].contains(&name))
+    });
+    let code = kopist_mover::Mover::new(arguments, env)
+        .with_root(root)
+        .with_host_name("volsync-src-app-x7k2p")
+        .main();
+    std::process::exit(i32::from(code));
+}
+
+/// How a process ended.
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) log: String,
+}
+
+impl Ended {
+    /// The exit status as a shell shows it.
+    pub(crate) fn code(&self) -> i32 {
+        self.status.code().unwrap_or_else(|| 128 + self.status.signal().unwrap_or(0))
+    }
+}
+
+/// The directories of one container.
+pub(crate) struct Container {
+    folder: tempfile::TempDir,
+    pub(crate) uid: u32,
+    root: bool,
+}
+
+/// Whether this process may become another user.
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+impl Container {
+    /// Fresh directories that belong to `uid`, as far as this process may give them away.
+    pub(crate) fn new(uid: u32) -> Self {
+        let container = Self { folder: tempfile::tempdir().unwrap(), uid, root: is_root() };
+        std::fs::set_permissions(container.folder.path(), PermissionsExt::from_mode(0o755))
+            .unwrap();
+        for name in DIRECTORIES {
+            let path = container.folder.path().join(name);
+            std::fs::create_dir_all(&path).unwrap();
+            container.own(&path);
+        }
+        container.own(&container.path("/restore"));
+        let log = container.path("/dev/termination-log");
+        std::fs::write(&log, "").unwrap();
+        container.own(&log);
+        container
+    }
+
+    /// Where a container path lies.
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path.trim_start_matches('/'))
+    }
+
+    /// The directory that stands for `/`.
+    pub(crate) fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Gives a path to the container's user.
+    pub(crate) fn own(&self, path: &Path) {
+        self.give(path, self.uid);
+    }
+
+    /// Gives a path to a user.
+    pub(crate) fn give(&self, path: &Path, uid: u32) {
+        if self.root {
+            std::os::unix::fs::lchown(path, Some(uid), Some(uid)).unwrap();
+        }
+    }
+
+    /// Lets a command run as the container's user.
+    pub(crate) fn as_user<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        if self.root {
+            command.uid(self.uid).gid(self.uid);
+        }
+        command
+    }
+
+    /// A second container that shares data and repositories with this one, but not the cache.
+    pub(crate) fn sibling(&self) -> Self {
+        let sibling = Self::new(self.uid);
+        for name in ["data", "mnt"] {
+            std::fs::remove_dir_all(sibling.folder.path().join(name)).unwrap();
+            std::os::unix::fs::symlink(self.path(name), sibling.folder.path().join(name)).unwrap();
+        }
+        sibling
+    }
+
+    /// Starts the mover.
+    pub(crate) fn start(&self, arguments: &[String], env: &[(String, String)]) -> Running {
+        let (output, writer) = std::io::pipe().unwrap();
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .args(["--exact", "container::the_mover_itself", "--nocapture", "--test-threads=2"])
+            .current_dir("/")
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", "/")
+            .env(CHILD, "1")
+            .env(ROOT, self.root())
+            .env(ARGUMENTS, arguments.join("\n"))
+            .envs(env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone().unwrap())
+            .stderr(writer);
+        let child = self.as_user(&mut command).spawn().unwrap();
+        Running { child, output, log: Vec::new() }
+    }
+
+    /// Runs the mover to its end.
+    pub(crate) fn mover(&self, arguments: &[String], env: &[(String, String)]) -> Ended {
+        self.start(arguments, env).end()
+    }
+}
+
+/// A mover at work.
+pub(crate) struct Running {
+    child: std::process::Child,
+    output: PipeReader,
+    log: Vec<u8>,
+}
+
+impl Running {
+    /// Reads until the text is in the log, or the process ends.
+    pub(crate) fn wait_for(&mut self, text: &str) {
+        let started = Instant::now();
+        let mut buffer = [0; 4096];
+        while !String::from_utf8_lossy(&self.log).contains(text) {
+            assert!(started.elapsed() < Duration::from_mins(2), "never printed {text}");
+            match self.output.read(&mut buffer) {
+                Ok(0) | Err(_) => return,
+                Ok(count) => self.log.extend_from_slice(&buffer[..count]),
+            }
+        }
+    }
+
+    /// Sends SIGTERM.
+    pub(crate) fn terminate(&self) {
+        let id = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        let _ = rustix::process::kill_process(id.unwrap(), rustix::process::Signal::TERM);
+    }
+
+    /// Reads to the end.
+    pub(crate) fn end(mut self) -> Ended {
+        let _ = self.output.read_to_end(&mut self.log);
+        let status = self.child.wait().unwrap();
+        Ended { status, log: String::from_utf8_lossy(&self.log).into_owned() }
+    }
+}

@@ -1,0 +1,12 @@
+//! Scenarios of the container contract, each run as a process of its own, with kopia as
+//! the judge of what is in the repository afterwards.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed step of a test is a failed test
+
+mod container;
+mod expect;
+mod later;
+mod operator;
+mod planning;
+mod scenario;
+mod setup;
+mod walk;

@@ -1,0 +1,153 @@
+//! Every scenario is run, or stands in the list of later ones with its reason.
+//!
+//! `KOPIST_SCENARIOS=B01,B02` runs only those.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::container::{Container, Ended, is_root};
+use crate::later::LATER;
+use crate::scenario::{Scenario, Scenarios, arguments};
+use crate::{expect, setup};
+
+const USUAL_UID: u32 = 1000;
+
+#[test]
+fn every_scenario_is_run_or_explained() {
+    let scenarios = Scenarios::load();
+    let known: BTreeSet<&str> = scenarios.all.iter().map(|s| s.id.as_str()).collect();
+    assert_eq!(known.len(), scenarios.all.len(), "an identifier stands twice");
+    for (id, reason) in LATER {
+        assert!(known.contains(id), "{id} is no scenario");
+        assert!(!reason.is_empty(), "{id} has no reason");
+    }
+}
+
+#[test]
+fn environment_and_log() {
+    walk('V');
+}
+
+#[test]
+fn backups() {
+    walk('B');
+}
+
+#[test]
+fn restores() {
+    walk('R');
+}
+
+#[test]
+fn maintenance() {
+    walk('M');
+}
+
+#[allow(clippy::print_stdout)] // what was skipped should be seen
+fn walk(kind: char) {
+    let Some(kopia) = kopist_testkit::oracle::find_or_skip(&format!("scenarios {kind}")) else {
+        return;
+    };
+    let scenarios = Scenarios::load();
+    let chosen = std::env::var("KOPIST_SCENARIOS").ok();
+    let chosen = |id: &str| match &chosen {
+        Some(list) => list.split(',').any(|item| item == id),
+        None => !LATER.iter().any(|(later, _)| *later == id),
+    };
+    let mut failures = Vec::new();
+    let mut ran = 0;
+    for scenario in &scenarios.all {
+        if !scenario.id.starts_with(kind) || !chosen(&scenario.id) {
+            continue;
+        }
+        if needs_root(scenario) && !is_root() {
+            println!("skipped: {} needs another user's files: {}", scenario.id, scenario.title);
+            continue;
+        }
+        ran += 1;
+        let attempt = || run(&scenarios, scenario, &kopia);
+        // A scenario that cannot even be judged must not hide the others.
+        let (wrong, log) = catch_unwind(AssertUnwindSafe(attempt)).unwrap_or_else(|_| {
+            (vec!["it ended with a panic, see above".to_owned()], String::new())
+        });
+        if !wrong.is_empty() {
+            failures.push(format!(
+                "{} {}:\n  {}\n{log}",
+                scenario.id,
+                scenario.title,
+                wrong.join("\n  ")
+            ));
+        }
+    }
+    println!("{ran} scenarios {kind} ran");
+    assert!(failures.is_empty(), "{} failed\n{}", failures.len(), failures.join("\n\n"));
+}
+
+/// Whether the scenario is about the files of another user.
+fn needs_root(scenario: &Scenario) -> bool {
+    scenario.uid.is_some()
+        || scenario.setup.iter().any(|step| !step["uid"].is_null() || step["op"] == "chown")
+}
+
+fn run(scenarios: &Scenarios, scenario: &Scenario, kopia: &Path) -> (Vec<String>, String) {
+    let uid = if is_root() {
+        scenario.uid.unwrap_or(USUAL_UID)
+    } else {
+        rustix::process::geteuid().as_raw()
+    };
+    let container = Container::new(uid);
+    setup::all(scenarios, &container, Some(kopia), &scenario.setup);
+    let ended = perform(scenarios, scenario, &container);
+    let wrong = expect::check(&scenario.expect, &container, &ended, Some(kopia));
+    (wrong, ended.log)
+}
+
+fn perform(scenarios: &Scenarios, scenario: &Scenario, container: &Container) -> Ended {
+    let run = &scenario.run;
+    if let Some(several) = run["parallel"].as_array() {
+        return in_parallel(scenarios, several, container);
+    }
+    let mode = run["mode"].as_str().unwrap();
+    let env = scenarios.env(mode, &replaced(&run["env"], container));
+    let mut running = container.start(&arguments(run, mode), &env);
+    if let Some(text) = run["signal"]["after_log"].as_str() {
+        running.wait_for(text);
+        running.terminate();
+    }
+    running.end()
+}
+
+/// Commands of hooks name container paths; here they need the real ones.
+fn replaced(env: &Value, container: &Container) -> Value {
+    let mut env = env.clone();
+    for name in ["KOPIA_BEFORE_SNAPSHOT", "KOPIA_AFTER_SNAPSHOT"] {
+        if let Some(text) = env[name].as_str() {
+            let mut text = text.to_owned();
+            for directory in ["/data", "/cache"] {
+                text = text.replace(directory, container.path(directory).to_str().unwrap());
+            }
+            env[name] = Value::from(text);
+        }
+    }
+    env
+}
+
+/// All at the same time, on shared data and repositories; the largest exit status counts.
+fn in_parallel(scenarios: &Scenarios, several: &[Value], container: &Container) -> Ended {
+    let siblings: Vec<Container> = several.iter().map(|_| container.sibling()).collect();
+    let running: Vec<_> = several
+        .iter()
+        .zip(&siblings)
+        .map(|(run, sibling)| {
+            let mode = run["mode"].as_str().unwrap();
+            sibling.start(&arguments(run, mode), &scenarios.env(mode, &run["env"]))
+        })
+        .collect();
+    let ended: Vec<Ended> = running.into_iter().map(crate::container::Running::end).collect();
+    let log = ended.iter().map(|ended| ended.log.as_str()).collect();
+    let worst = ended.into_iter().max_by_key(Ended::code).unwrap();
+    Ended { status: worst.status, log }
+}
