@@ -10,11 +10,13 @@
 //! - [`turns`]: fifty random steps in turns, after each of which both list the same snapshots;
 //! - [`dedup`]: what one has stored, the other does not store again;
 //! - [`bad_input`]: wrong passwords, other formats, full disks, odd names, damaged blobs;
+//! - [`cli`]: the same command lines print the same;
 //! - [`kill`]: `kill -9` in the middle of a backup.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed precondition is a failed test
 
 mod bad_input;
+mod cli;
 mod dedup;
 mod kill;
 mod pair;

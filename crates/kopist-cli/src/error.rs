@@ -82,6 +82,18 @@ impl<E: Error + 'static> From<E> for CommandError {
     }
 }
 
+/// Adds what was being done to the errors of libraries.
+pub(crate) trait Context<T> {
+    /// Says before the message what was being done.
+    fn context(self, what: impl fmt::Display) -> Result<T, CommandError>;
+}
+
+impl<T, E: Into<CommandError>> Context<T> for Result<T, E> {
+    fn context(self, what: impl fmt::Display) -> Result<T, CommandError> {
+        self.map_err(|e| e.into().context(what))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

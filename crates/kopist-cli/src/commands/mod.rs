@@ -9,6 +9,8 @@ mod cache;
 mod content;
 mod diff;
 mod global;
+mod histogram;
+mod ids;
 mod index;
 mod list;
 mod logs;
@@ -17,6 +19,7 @@ mod manifest;
 mod mount;
 mod notification;
 mod policy;
+mod pretty;
 mod providers;
 mod repository;
 mod restore;
@@ -25,6 +28,7 @@ mod session;
 mod shared;
 mod show;
 mod snapshot;
+mod storage;
 
 use crate::grammar::{Command, HELP_FLAGS};
 

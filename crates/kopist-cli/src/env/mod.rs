@@ -4,6 +4,7 @@
 //! the operating system for variables.
 
 mod identity;
+mod password;
 mod paths;
 
 use std::{collections::HashMap, ffi::OsString, path::PathBuf};

@@ -4,11 +4,13 @@
 //! files, and the rest writes sizes, times and durations in the forms that scripts know.
 
 mod console;
+mod json;
 mod log;
 mod time;
 mod units;
 
 pub use console::{Capture, Console};
+pub use json::{JsonList, JsonOutput, indented};
 pub use log::{FileOptions, Level, LogOptions, Logger, Sweep, mark_cache_dir};
 pub use time::Zone;
-pub use units::{Size, duration, size, speed};
+pub use units::{Size, count, duration, size, speed};

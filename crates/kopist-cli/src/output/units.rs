@@ -18,6 +18,11 @@ pub fn speed(bytes_per_second: f64) -> String {
     scaled(bytes_per_second, 1000.0, &DECIMAL, "B/s")
 }
 
+/// `1.5 M`.
+pub fn count(number: u64) -> String {
+    scaled(number as f64, 1000.0, &DECIMAL, "")
+}
+
 const DECIMAL: [&str; 7] = ["", "K", "M", "G", "T", "P", "E"];
 
 /// A number of bytes, from any integer.

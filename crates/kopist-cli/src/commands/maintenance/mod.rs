@@ -1,6 +1,7 @@
 //! `maintenance`: work with maintenance.
 
 mod info;
+pub(super) mod parameters;
 mod run;
 mod set;
 

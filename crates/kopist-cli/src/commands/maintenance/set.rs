@@ -1,6 +1,17 @@
 //! `maintenance set`
 
+use jiff::{SignedDuration, Timestamp};
+use kopist_format::maintenance::{Cycle, MaintenanceParameters, Schedule};
+
+use crate::grammar::Matches;
 use crate::grammar::{Command, Flag};
+use crate::{
+    app::{App, Outcome},
+    commands::maintenance::parameters,
+    error::{CommandError, Context as _},
+    output::duration,
+    session::{self, Session},
+};
 
 const FLAGS: &[Flag] = &[
     Flag::text("owner", "Owner of maintenance, user@host, or 'me'."),
@@ -19,4 +30,117 @@ const FLAGS: &[Flag] = &[
 
 /// `maintenance set`
 pub(super) static COMMAND: Command =
-    Command::new("set", "Set parameters of maintenance.").flags(&[FLAGS]);
+    Command::new("set", "Set parameters of maintenance.").flags(&[FLAGS]).run(run);
+
+fn run(app: &App, matches: &Matches) -> Outcome {
+    session::write_direct(app, |session, writer| {
+        let mut parameters =
+            parameters::load(&writer.manifests()?).context("unable to get current parameters")?;
+        let mut schedule =
+            session.repo.maintenance_schedule().context("unable to get current parameters")?;
+        let change = Change { app, matches };
+        let changed_parameters = change.parameters(session, &mut parameters);
+        let changed_schedule = change.schedule(&mut schedule, session.repo.clock().now());
+        if !changed_parameters && !changed_schedule {
+            return Err(CommandError::new("no changes specified"));
+        }
+        if changed_schedule {
+            session.repo.set_maintenance_schedule(&schedule).context("unable to set schedule")?;
+        }
+        if changed_parameters {
+            parameters::save(writer, &parameters).context("unable to set params")?;
+        }
+        Ok(())
+    })
+}
+
+struct Change<'a> {
+    app: &'a App,
+    matches: &'a Matches,
+}
+
+impl Change<'_> {
+    /// A duration that is given; −1 ns means that it is not.
+    fn given(&self, flag: &str) -> Option<i64> {
+        self.matches.duration(flag).filter(|nanos| *nanos != -1)
+    }
+
+    fn number(&self, flag: &str) -> Option<i64> {
+        self.matches.int(flag).filter(|number| *number != -1)
+    }
+
+    /// Applies the flags about parameters; tells whether there were any.
+    fn parameters(&self, session: &Session, parameters: &mut MaintenanceParameters) -> bool {
+        let mut changed = false;
+        if let Some(owner) = self.matches.non_empty("owner") {
+            parameters.owner = if owner == "me" { session.identity() } else { owner };
+            self.app.info(format!("Setting maintenance owner to {}", parameters.owner));
+            changed = true;
+        }
+        changed |= self.cycle("quick", &mut parameters.quick);
+        changed |= self.cycle("full", &mut parameters.full);
+        let logs = &mut parameters.log_retention;
+        if let Some(count) = self.number("max-retained-log-count") {
+            logs.max_count = count;
+            self.app.info(format!("Setting max retained log count to {count}."));
+            changed = true;
+        }
+        if let Some(nanos) = self.given("max-retained-log-age") {
+            logs.max_age = SignedDuration::from_nanos(nanos);
+            self.app.info(format!("Setting max retained log age to {}.", duration(nanos)));
+            changed = true;
+        }
+        if let Some(megabytes) = self.number("max-retained-log-size-mb") {
+            logs.max_total_size = megabytes << 20;
+            let size = self.app.size(logs.max_total_size);
+            self.app.info(format!("Setting total retained log size to {size}."));
+            changed = true;
+        }
+        if let Some(parallelism) = self.number("list-parallelism") {
+            parameters.list_parallelism = parallelism;
+            self.app.info(format!("Setting list parallelism to {parallelism}."));
+            changed = true;
+        }
+        if let Some(extend) = self.matches.bools("extend-object-locks").last() {
+            parameters.extend_object_locks = *extend;
+            let state = if *extend { "enabled" } else { "disabled" };
+            self.app.info(format!("Object Lock extension maintenance {state}."));
+            changed = true;
+        }
+        changed
+    }
+
+    fn cycle(&self, name: &str, cycle: &mut Cycle) -> bool {
+        let mut changed = false;
+        if let Some(enable) = self.matches.bools(&format!("enable-{name}")).last() {
+            cycle.enabled = *enable;
+            let state = if *enable { "enabled" } else { "disabled" };
+            self.app.info(format!("Periodic {name} maintenance {state}."));
+            changed = true;
+        }
+        if let Some(nanos) = self.given(&format!("{name}-interval")) {
+            cycle.interval = SignedDuration::from_nanos(nanos);
+            let interval = duration(nanos);
+            self.app.info(format!("Interval for {name} maintenance set to {interval}."));
+            changed = true;
+        }
+        changed
+    }
+
+    /// Applies the flags about the next runs; tells whether there were any.
+    fn schedule(&self, schedule: &mut Schedule, now: Timestamp) -> bool {
+        let mut changed = false;
+        for (flag, name, next) in [
+            ("pause-quick", "Quick", &mut schedule.next_quick_maintenance),
+            ("pause-full", "Full", &mut schedule.next_full_maintenance),
+        ] {
+            let Some(nanos) = self.given(flag) else { continue };
+            let pause = SignedDuration::from_nanos(nanos);
+            *next = now.saturating_add(pause).unwrap_or(Timestamp::MAX);
+            let until = self.app.time(*next);
+            self.app.info(format!("{name} maintenance paused until {until}"));
+            changed = true;
+        }
+        changed
+    }
+}

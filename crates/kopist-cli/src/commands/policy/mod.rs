@@ -1,5 +1,6 @@
 //! `policy`: work with policies.
 
+mod change;
 mod delete;
 mod export;
 mod import;
@@ -7,6 +8,10 @@ mod list;
 mod planned;
 mod set;
 mod show;
+mod table;
+pub(super) mod target;
+
+pub(super) use table::Table;
 
 use crate::grammar::Command;
 

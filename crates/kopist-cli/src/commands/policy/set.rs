@@ -1,6 +1,15 @@
 //! `policy set`
 
+use kopist_snapshot::store::{load_policies, set_policy};
+
+use crate::grammar::Matches;
 use crate::grammar::{Arg, Command, Flag};
+use crate::{
+    app::{App, Outcome},
+    commands::policy::{change, target::targets},
+    error::{CommandError, Context as _},
+    session,
+};
 
 const FLAGS: &[Flag] = &[
     Flag::switch("global", "The global policy."),
@@ -187,4 +196,24 @@ const FLAGS: &[Flag] = &[
 /// `policy set`
 pub(super) static COMMAND: Command = Command::new("set", "Set a policy.")
     .flags(&[FLAGS])
-    .args(&[Arg::text("target", "").repeated()]);
+    .args(&[Arg::text("target", "").repeated()])
+    .run(run);
+
+/// All targets are known before the first one is changed, and all are changed in one session.
+fn run(app: &App, matches: &Matches) -> Outcome {
+    session::write(app, |session, writer| {
+        let manifests = writer.manifests()?;
+        let policies = load_policies(&manifests)?;
+        for target in targets(&session.repo, &manifests, matches)? {
+            let stored = policies.defined(&target);
+            let mut policy = stored.map(|stored| stored.policy.clone()).unwrap_or_default();
+            app.info(format!("Setting policy for {target}"));
+            if change::apply(app, matches, &mut policy)? == 0 {
+                return Err(CommandError::new("no changes specified"));
+            }
+            set_policy(writer, &target, &policy)
+                .context(format!("can't save policy for {target}"))?;
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,281 @@
+//! `repository create`: a new repository.
+
+use jiff::SignedDuration;
+use kopist_blob::any_with_prefix;
+use kopist_cloud::ConnectOptions;
+use kopist_format::{format_blob::FormatVersion, maintenance::MaintenanceParameters};
+use kopist_repo::CreateOptions;
+use kopist_snapshot::{
+    SourceInfo,
+    policy::{Origins, built_in},
+};
+
+use kopist_snapshot::store::set_policy;
+
+use crate::commands::{providers, shared};
+use crate::grammar::Matches;
+use crate::grammar::{Command, Flag};
+use crate::output::duration;
+use crate::{
+    app::{App, Outcome},
+    commands::{
+        maintenance::parameters,
+        policy::Table,
+        repository::connection::connect,
+        storage::{self, Purpose},
+    },
+    error::{CommandError, Context as _},
+    session::{Session, write_in},
+};
+
+/// `repository create azure`
+pub(super) static AZURE: Command =
+    Command::new("azure", "Create a repository in Azure Blob Storage.")
+        .flags(&[providers::AZURE])
+        .run(run);
+
+/// `repository create b2`
+pub(super) static B2: Command =
+    Command::new("b2", "Create a repository in Backblaze B2.").flags(&[providers::B2]).run(run);
+
+/// `repository create filesystem`
+pub(super) static FILESYSTEM: Command =
+    Command::new("filesystem", "Create a repository on a file system.")
+        .flags(&[providers::FILESYSTEM])
+        .run(run);
+
+/// `repository create from-config`
+pub(super) static FROM_CONFIG: Command = Command::new(
+    "from-config",
+    "Create a repository from the storage of a configuration file or token.",
+)
+.flags(&[providers::FROM_CONFIG])
+.run(run);
+
+/// `repository create gcs`
+pub(super) static GCS: Command =
+    Command::new("gcs", "Create a repository in Google Cloud Storage.")
+        .flags(&[providers::GCS])
+        .run(run);
+
+/// `repository create gdrive`
+pub(super) static GDRIVE: Command = Command::new("gdrive", "Create a repository in Google Drive.")
+    .flags(&[providers::GDRIVE])
+    .run(run);
+
+/// `repository create rclone`
+pub(super) static RCLONE: Command =
+    Command::new("rclone", "Create a repository on an rclone remote.")
+        .flags(&[providers::RCLONE])
+        .run(run);
+
+/// `repository create s3`
+pub(super) static S3: Command = Command::new("s3", "Create a repository in S3-compatible storage.")
+    .flags(&[providers::S3])
+    .run(run);
+
+/// `repository create sftp`
+pub(super) static SFTP: Command = Command::new("sftp", "Create a repository on an SFTP server.")
+    .flags(&[providers::SFTP])
+    .run(run);
+
+/// `repository create webdav`
+pub(super) static WEBDAV: Command =
+    Command::new("webdav", "Create a repository on a WebDAV server.")
+        .flags(&[providers::WEBDAV])
+        .run(run);
+
+const FLAGS: &[Flag] = &[
+    Flag::one_of(
+        "block-hash",
+        &[
+            "BLAKE2B-256",
+            "BLAKE2B-256-128",
+            "BLAKE2S-128",
+            "BLAKE2S-256",
+            "BLAKE3-256",
+            "BLAKE3-256-128",
+            "HMAC-SHA224",
+            "HMAC-SHA256",
+            "HMAC-SHA256-128",
+            "HMAC-SHA3-224",
+            "HMAC-SHA3-256",
+        ],
+        "Hash of contents.",
+    )
+    .default("BLAKE2B-256-128"),
+    Flag::one_of(
+        "encryption",
+        &["AES256-GCM-HMAC-SHA256", "CHACHA20-POLY1305-HMAC-SHA256"],
+        "Encryption of contents.",
+    )
+    .default("AES256-GCM-HMAC-SHA256"),
+    Flag::one_of("ecc", &["REED-SOLOMON-CRC32"], "Error correction.").default("REED-SOLOMON-CRC32"),
+    Flag::int("ecc-overhead-percent", "Space for error correction, in percent (0 disables it).")
+        .default("0"),
+    Flag::one_of(
+        "object-splitter",
+        &[
+            "DYNAMIC",
+            "DYNAMIC-128K-BUZHASH",
+            "DYNAMIC-128K-RABINKARP",
+            "DYNAMIC-1M-BUZHASH",
+            "DYNAMIC-1M-RABINKARP",
+            "DYNAMIC-256K-BUZHASH",
+            "DYNAMIC-256K-RABINKARP",
+            "DYNAMIC-2M-BUZHASH",
+            "DYNAMIC-2M-RABINKARP",
+            "DYNAMIC-4M-BUZHASH",
+            "DYNAMIC-4M-RABINKARP",
+            "DYNAMIC-512K-BUZHASH",
+            "DYNAMIC-512K-RABINKARP",
+            "DYNAMIC-8M-BUZHASH",
+            "DYNAMIC-8M-RABINKARP",
+            "FIXED",
+            "FIXED-128K",
+            "FIXED-1M",
+            "FIXED-256K",
+            "FIXED-2M",
+            "FIXED-4M",
+            "FIXED-512K",
+            "FIXED-8M",
+        ],
+        "Splitter of objects.",
+    )
+    .default("DYNAMIC-4M-BUZHASH"),
+    Flag::switch("create-only", "Create the repository without connecting to it.").short('c'),
+    Flag::int("format-version", "Format version (0: the default)."),
+    Flag::one_of("retention-mode", &["GOVERNANCE", "COMPLIANCE"], "Object lock mode."),
+    Flag::duration("retention-period", "Object lock period."),
+    Flag::one_of(
+        "format-block-key-derivation-algorithm",
+        &["scrypt-65536-8-1", "pbkdf2-sha256-600000"],
+        "Key derivation from the password.",
+    )
+    .default("scrypt-65536-8-1"),
+];
+
+/// `repository create`
+pub(super) static COMMAND: Command =
+    Command::new("create", "Create a repository.").flags(&[FLAGS, shared::CONNECT]).commands(&[
+        &AZURE,
+        &B2,
+        &FILESYSTEM,
+        &FROM_CONFIG,
+        &GCS,
+        &GDRIVE,
+        &RCLONE,
+        &S3,
+        &SFTP,
+        &WEBDAV,
+    ]);
+
+fn run(app: &App, matches: &Matches) -> Outcome {
+    let version = matches.int("format-version").unwrap_or(0);
+    let options = create_options(matches, version)?;
+    let purpose = Purpose::Create(version);
+    let chosen = storage::from_flags(app, matches, purpose).context("can't connect to storage")?;
+    let store = storage::open(&chosen.storage, &ConnectOptions::default(), purpose)
+        .context("can't connect to storage")?;
+    let occupied = any_with_prefix(store.as_ref(), "").context("error listing blobs")?;
+    if occupied {
+        return Err(CommandError::new(
+            "unable to get repository storage: found existing data in storage location",
+        ));
+    }
+    let password = match chosen.password {
+        Some(password) => password,
+        None => app.new_password().context("getting password")?,
+    };
+    announce(app, &options, version);
+    kopist_repo::create(store.as_ref(), &password, &options)
+        .context("cannot initialize repository")?;
+    if matches.flag("create-only") {
+        return Ok(());
+    }
+    connect(app, matches, chosen.storage, store.as_ref(), &password)
+        .context("error connecting to repository")
+        .context("unable to connect to repository")?;
+    populate(app).context("error populating repository")
+}
+
+fn create_options(matches: &Matches, version: i64) -> Result<CreateOptions, CommandError> {
+    let text = |flag: &str| matches.text(flag).unwrap_or_default();
+    let mut options = CreateOptions {
+        hash: text("block-hash"),
+        encryption: text("encryption"),
+        splitter: text("object-splitter"),
+        ecc: text("ecc"),
+        ecc_overhead_percent: matches.int("ecc-overhead-percent").unwrap_or(0),
+        key_derivation: text("format-block-key-derivation-algorithm"),
+        ..CreateOptions::default()
+    };
+    options.version = match version {
+        0 => FormatVersion::default(),
+        1 => FormatVersion::V1,
+        2 => FormatVersion::V2,
+        3 => FormatVersion::V3,
+        other => {
+            return Err(CommandError::new(format!(
+                "cannot initialize repository: unsupported format version {other}; use 1, 2 or 3"
+            )));
+        }
+    };
+    if let Some(mode) = matches.non_empty("retention-mode") {
+        options.blob_cfg.retention_mode = mode;
+    }
+    let period = matches.duration("retention-period").unwrap_or(0);
+    options.blob_cfg.retention_period = SignedDuration::from_nanos(period);
+    Ok(options)
+}
+
+fn announce(app: &App, options: &CreateOptions, version: i64) {
+    app.info("Initializing repository with:");
+    if version != 0 {
+        app.info(format!("  format version:      {version}"));
+    }
+    app.info(format!("  block hash:          {}", options.hash));
+    app.info(format!("  encryption:          {}", options.encryption));
+    app.info(format!("  key derivation:      {}", options.key_derivation));
+    if options.ecc_overhead_percent > 0 {
+        app.info(format!(
+            "  ecc:                 {} with {}% overhead",
+            options.ecc, options.ecc_overhead_percent
+        ));
+    }
+    app.info(format!("  splitter:            {}", options.splitter));
+}
+
+/// The first manifests: the global policy, and the parameters of maintenance.
+fn populate(app: &App) -> Outcome {
+    let session = Session::open(app)?;
+    let (target, policy) = (SourceInfo::global(), built_in());
+    write_in(app, &session, |writer| {
+        set_policy(writer, &target, &policy).context("unable to set global policy")?;
+        let maintenance =
+            MaintenanceParameters { owner: session.identity(), ..MaintenanceParameters::default() };
+        parameters::save(writer, &maintenance).context("unable to set maintenance parameters")
+    })?;
+    let origins = Origins::new();
+    let mut table = Table::new(&target, &policy, &origins, app.globals.base2);
+    table.retention();
+    table.compression();
+    app.console.line(table.text_form())?;
+    app.console.error_line(
+        "\nTo find more information about default policy run 'kopia policy get'.\n\
+         To change the policy use 'kopia policy set' command.",
+    );
+    let maintenance = MaintenanceParameters::default();
+    app.info(format!(
+        "\nNOTE: Quick maintenance of the repository runs every {} and full maintenance every {} \
+         when running as {}.\n",
+        duration(nanos(maintenance.quick.interval)),
+        duration(nanos(maintenance.full.interval)),
+        session.identity()
+    ));
+    Ok(())
+}
+
+fn nanos(duration: SignedDuration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,323 @@
+//! From the flags of a storage provider to the configuration of its storage.
+
+use std::{
+    fs,
+    io::{self, Read},
+    path::Path,
+    sync::Arc,
+};
+
+use kopist_blob::{BlobStore, StorageConfig, filesystem::FilesystemConfig};
+use kopist_cloud::{ConnectError, ConnectOptions};
+use kopist_repo::{LocalConfig, config::token};
+use secrecy::SecretString;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    app::App,
+    env::expand_home,
+    error::{CommandError, Context},
+    grammar::Matches,
+};
+
+/// What the storage is configured for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A repository that exists.
+    Connect,
+    /// A new repository of this format version, 0 being the default.
+    Create(i64),
+}
+
+/// A storage, and the password if a token contained it.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    pub(super) storage: StorageConfig,
+    pub(super) password: Option<SecretString>,
+}
+
+/// The storage that the flags of the provider's command describe.
+pub(super) fn from_flags(
+    app: &App,
+    matches: &Matches,
+    purpose: Purpose,
+) -> Result<Chosen, CommandError> {
+    let provider = matches.path().last().map_or("", |command| command.name);
+    let storage = match provider {
+        "filesystem" => filesystem(app, matches, purpose)?,
+        "s3" => s3(matches)?,
+        "azure" => azure(matches),
+        "gcs" => gcs(matches)?,
+        "b2" => b2(matches),
+        "from-config" => return from_config(matches, purpose),
+        other => {
+            return Err(CommandError::not_supported(&format!("a repository on '{other}'")));
+        }
+    };
+    Ok(Chosen { storage, password: None })
+}
+
+/// Opens the storage. Kinds that this build lacks are refused as not supported.
+pub(super) fn open(
+    storage: &StorageConfig,
+    options: &ConnectOptions,
+    purpose: Purpose,
+) -> Result<Arc<dyn BlobStore>, CommandError> {
+    let opened = match purpose {
+        Purpose::Connect => kopist_cloud::connect(storage, options),
+        Purpose::Create(_) => kopist_cloud::create(storage, options),
+    };
+    opened.map_err(|error| match error {
+        ConnectError::NotIncluded { title, .. } => {
+            CommandError::not_supported(&format!("a repository on {title}"))
+        }
+        error => error.into(),
+    })
+}
+
+/// Builds the keys of a configuration in kopia's order; absent values are left out.
+#[derive(Default)]
+struct Keys(Map<String, Value>);
+
+impl Keys {
+    fn set(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.0.insert(key.to_owned(), value.into());
+        self
+    }
+
+    fn text(self, key: &str, matches: &Matches, flag: &str) -> Self {
+        let value = matches.text(flag).unwrap_or_default();
+        self.set(key, value)
+    }
+
+    fn text_if_given(self, key: &str, matches: &Matches, flag: &str) -> Self {
+        match matches.non_empty(flag) {
+            Some(value) => self.set(key, value),
+            None => self,
+        }
+    }
+
+    fn switch_if_on(self, key: &str, matches: &Matches, flag: &str) -> Self {
+        if matches.flag(flag) { self.set(key, true) } else { self }
+    }
+
+    /// Speed limits stand at the end of every configuration.
+    fn finish(mut self, kind: &str, matches: &Matches) -> StorageConfig {
+        for (key, flag) in [
+            ("maxUploadSpeedBytesPerSecond", "max-upload-speed"),
+            ("maxDownloadSpeedBytesPerSecond", "max-download-speed"),
+        ] {
+            if let Some(limit) = matches.float(flag).filter(|limit| *limit != 0.0) {
+                self = self.set(key, limit);
+            }
+        }
+        StorageConfig::new(kind, Value::Object(self.0))
+    }
+}
+
+fn filesystem(
+    app: &App,
+    matches: &Matches,
+    purpose: Purpose,
+) -> Result<StorageConfig, CommandError> {
+    let path = expand_home(matches.os("path").unwrap_or_default(), app.env.os("HOME"));
+    if !path.is_absolute() {
+        return Err(CommandError::new("filesystem repository path must be absolute"));
+    }
+    let number = |flag: &str| matches.text(flag).and_then(|v| v.parse().ok());
+    let mode = |flag: &str, default| {
+        let given = matches.text(flag).and_then(|v| u32::from_str_radix(&v, 8).ok());
+        given.unwrap_or(default)
+    };
+    let mut config = FilesystemConfig::new(path);
+    config.file_mode = mode("file-mode", 0o600);
+    config.dir_mode = mode("dir-mode", 0o700);
+    config.uid = number("owner-uid");
+    config.gid = number("owner-gid");
+    config.list_parallelism = matches.count("list-parallelism").unwrap_or(0);
+    config.dir_shards = match purpose {
+        _ if matches.flag("flat") => Some(Vec::new()),
+        // Programs of the time of format 1 know no other layout.
+        Purpose::Create(1) => Some(vec![3, 3]),
+        _ => None,
+    };
+    config.limits.download_bytes_per_second = matches.float("max-download-speed").unwrap_or(0.0);
+    config.limits.upload_bytes_per_second = matches.float("max-upload-speed").unwrap_or(0.0);
+    Ok(config.to_storage())
+}
+
+fn s3(matches: &Matches) -> Result<StorageConfig, CommandError> {
+    let ca_text = matches.non_empty("root-ca-pem-base64");
+    let ca = match (ca_text, matches.os("root-ca-pem-path").filter(|p| !p.is_empty())) {
+        (Some(_), Some(_)) => {
+            return Err(CommandError::new(
+                "root-ca-pem-base64 and root-ca-pem-path are mutually exclusive",
+            ));
+        }
+        (Some(text), None) => Some(text),
+        (None, Some(path)) => {
+            let pem = fs::read(path).context("error opening root-ca-pem-path")?;
+            Some(base64(&pem)?)
+        }
+        (None, None) => None,
+    };
+    let mut keys = Keys::default()
+        .text("bucket", matches, "bucket")
+        .text_if_given("prefix", matches, "prefix")
+        .text("endpoint", matches, "endpoint")
+        .switch_if_on("doNotUseTLS", matches, "disable-tls")
+        .switch_if_on("doNotVerifyTLS", matches, "disable-tls-verification");
+    if let Some(ca) = ca {
+        keys = keys.set("rootCA", ca);
+    }
+    Ok(keys
+        .text("accessKeyID", matches, "access-key")
+        .text("secretAccessKey", matches, "secret-access-key")
+        .text("sessionToken", matches, "session-token")
+        .set("roleARN", "")
+        .set("sessionName", "")
+        .set("duration", "0s")
+        .set("roleEndpoint", "")
+        .set("roleRegion", "")
+        .text_if_given("region", matches, "region")
+        .text_if_given("pointInTime", matches, "point-in-time")
+        .finish("s3", matches))
+}
+
+/// Base64 as it stands in JSON made by Go.
+fn base64(bytes: &[u8]) -> Result<String, CommandError> {
+    struct Bytes<'a>(&'a [u8]);
+    impl serde::Serialize for Bytes<'_> {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            kopist_format::json::bytes::serialize(&self.0, serializer)
+        }
+    }
+    let json = serde_json::to_value(Bytes(bytes))?;
+    Ok(json.as_str().unwrap_or_default().to_owned())
+}
+
+fn azure(matches: &Matches) -> StorageConfig {
+    Keys::default()
+        .text("container", matches, "container")
+        .text_if_given("prefix", matches, "prefix")
+        .text_if_given("storageAccount", matches, "storage-account")
+        .text_if_given("storageKey", matches, "storage-key")
+        .text_if_given("sasToken", matches, "sas-token")
+        .text_if_given("TenantID", matches, "tenant-id")
+        .text_if_given("ClientID", matches, "client-id")
+        .text_if_given("ClientSecret", matches, "client-secret")
+        .text_if_given("clientCertificate", matches, "client-cert")
+        .text_if_given("azureFederatedTokenFile", matches, "azure-federated-token-file")
+        .text_if_given("storageDomain", matches, "storage-domain")
+        .text_if_given("pointInTime", matches, "point-in-time")
+        .finish("azureBlob", matches)
+}
+
+fn gcs(matches: &Matches) -> Result<StorageConfig, CommandError> {
+    let mut keys = Keys::default()
+        .text("bucket", matches, "bucket")
+        .text_if_given("prefix", matches, "prefix");
+    match matches.os("credentials-file") {
+        Some(file) if matches.flag("embed-credentials") => {
+            let text = fs::read_to_string(file)
+                .context("unable to open service account credentials file")?;
+            let embedded: Value = serde_json::from_str(&text)
+                .context(format!("credentials in {}", Path::new(file).display()))?;
+            keys = keys.set("credentials", embedded);
+        }
+        _ => keys = keys.text_if_given("credentialsFile", matches, "credentials-file"),
+    }
+    Ok(keys
+        .switch_if_on("readOnly", matches, "read-only")
+        .text_if_given("pointInTime", matches, "point-in-time")
+        .finish("gcs", matches))
+}
+
+fn b2(matches: &Matches) -> StorageConfig {
+    Keys::default()
+        .text("bucket", matches, "bucket")
+        .text_if_given("prefix", matches, "prefix")
+        .text("keyID", matches, "key-id")
+        .text("key", matches, "key")
+        .finish("b2", matches)
+}
+
+fn from_config(matches: &Matches, purpose: Purpose) -> Result<Chosen, CommandError> {
+    let file = matches.os("file").filter(|f| !f.is_empty());
+    if let (Some(file), Purpose::Connect) = (file, purpose) {
+        let config = LocalConfig::load(Path::new(file)).context("unable to open config")?;
+        let storage = config.storage.ok_or_else(|| {
+            CommandError::new(
+                "connection file does not specify blob storage connection parameters, \
+                 kopia server connections are not supported",
+            )
+        })?;
+        return Ok(Chosen { storage, password: None });
+    }
+    let text = if let Some(token) = matches.non_empty("token") {
+        token
+    } else if let Some(file) = matches.os("token-file").filter(|f| !f.is_empty()) {
+        fs::read_to_string(file).context("unable to open token file")?
+    } else if matches.flag("token-stdin") {
+        let mut text = String::new();
+        io::stdin().read_to_string(&mut text).context("unable to read token from stdin")?;
+        text
+    } else if purpose == Purpose::Connect {
+        return Err(CommandError::new(
+            "one of --file, --token-file, --token-stdin or --token must be provided",
+        ));
+    } else {
+        return Err(CommandError::new(
+            "one of --token-file, --token-stdin or --token must be provided",
+        ));
+    };
+    let (storage, password) = token::decode(&text).context("invalid token")?;
+    Ok(Chosen { storage, password })
+}
+
+/// Keys of storage configurations whose values are secret (`kopia:repo/blob/*/`).
+const SECRETS: [&str; 9] = [
+    "secretAccessKey",
+    "sessionToken",
+    "storageKey",
+    "sasToken",
+    "ClientSecret",
+    "clientCertificate",
+    "key",
+    "password",
+    "keyData",
+];
+
+/// The configuration for people to see: each secret text as asterisks of the same length.
+///
+/// Embedded credentials, which are not texts, become an empty object.
+pub(super) fn without_secrets(storage: &StorageConfig) -> StorageConfig {
+    let mut shown = storage.clone();
+    if let Value::Object(keys) = &mut shown.config {
+        for (key, value) in keys.iter_mut() {
+            let is = |secret: &&&str| secret.eq_ignore_ascii_case(key);
+            match value {
+                Value::String(text) if SECRETS.iter().any(|s| is(&s)) => {
+                    *text = "*".repeat(text.len());
+                }
+                value if key.eq_ignore_ascii_case("credentials") => *value = json!({}),
+                value if key.eq_ignore_ascii_case("embeddedConfig") => *value = json!(""),
+                _ => {}
+            }
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let config = json!({"bucket": "b", "secretAccessKey": "abc", "credentials": {"k": "x"}});
+        let shown = without_secrets(&StorageConfig::new("s3", config));
+        let expected = json!({"bucket": "b", "secretAccessKey": "***", "credentials": {}});
+        assert_eq!(shown.config, expected);
+    }
+}

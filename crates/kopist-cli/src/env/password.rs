@@ -1,0 +1,95 @@
+//! Where the repository's password comes from.
+//!
+//! In this order: flag or variable, the password file beside the configuration file, a question
+//! on the terminal. A new repository's password is never taken from a file.
+
+use std::io::{self, IsTerminal};
+
+use kopist_repo::config::password;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::{
+    app::App,
+    error::{CommandError, Context},
+};
+
+impl App {
+    /// The password of the connected repository.
+    pub fn existing_password(&self) -> Result<SecretString, CommandError> {
+        if let Some(given) = &self.globals.password {
+            return Ok(given.clone());
+        }
+        if self.globals.persist_credentials {
+            let stored = password::recall(&self.globals.config_file)
+                .context("cannot get persistent password")?;
+            if let Some(stored) = stored {
+                return Ok(stored);
+            }
+        }
+        self.ask_existing_password()
+    }
+
+    /// The password for a connection that is being made.
+    pub fn connect_password(&self) -> Result<SecretString, CommandError> {
+        match &self.globals.password {
+            Some(given) => Ok(given.clone()),
+            None => self.ask_existing_password(),
+        }
+    }
+
+    /// The password of a repository that is being made.
+    pub fn new_password(&self) -> Result<SecretString, CommandError> {
+        match &self.globals.password {
+            Some(given) => Ok(given.clone()),
+            None => self.ask_twice("Enter password to create new repository: "),
+        }
+    }
+
+    fn ask_existing_password(&self) -> Result<SecretString, CommandError> {
+        let answer = self.ask("Enter password to open repository: ")?;
+        self.console.line("")?;
+        Ok(answer)
+    }
+
+    /// Asks for a new password until it is typed the same way twice.
+    pub fn ask_twice(&self, prompt: &str) -> Result<SecretString, CommandError> {
+        loop {
+            let first = self.ask(prompt).context("password entry")?;
+            let second = self.ask("Re-enter password for verification: ");
+            let second = second.context("password verification")?;
+            if first.expose_secret() == second.expose_secret() {
+                return Ok(first);
+            }
+            self.console.line("Passwords don't match!")?;
+        }
+    }
+
+    fn ask(&self, prompt: &str) -> Result<SecretString, CommandError> {
+        for _ in 0..5 {
+            self.console.print(prompt)?;
+            self.console.flush()?;
+            if !io::stdin().is_terminal() {
+                return Err(CommandError::new(
+                    "password prompt error: inappropriate ioctl for device \
+                     (set KOPIA_PASSWORD or use --password)",
+                ));
+            }
+            let answer = rpassword::read_password().context("password prompt error")?;
+            self.console.line("")?;
+            if !answer.is_empty() {
+                return Ok(SecretString::from(answer));
+            }
+        }
+        Err(CommandError::new("can't get password"))
+    }
+
+    /// Remembers the password if that is wanted, or forgets an earlier one.
+    pub fn keep_password(&self, given: &SecretString) -> Result<(), CommandError> {
+        let config = &self.globals.config_file;
+        if self.globals.persist_credentials {
+            password::persist(config, given).context("unable to persist password")
+        } else {
+            password::forget(config).context("unable to remove the persisted password")
+        }
+    }
+}
