@@ -40,6 +40,12 @@ pub enum SnapshotError {
     /// Nothing has this name.
     #[error("entry not found: {0:?}")]
     EntryNotFound(String),
+    /// A path was given without one.
+    #[error("the source must contain a path element")]
+    NoPath,
+    /// No snapshot holds a path.
+    #[error("no snapshots contain data for {0}")]
+    NoSnapshot(String),
     /// Something that is neither an id of a snapshot nor of an object.
     #[error(
         "unable to find a snapshot or an object with ID {0:?}; list snapshots to see their IDs"

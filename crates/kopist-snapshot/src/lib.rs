@@ -5,8 +5,9 @@
 //! - [`fs`]: the trees that are backed up; [`upload`]: getting one into a repository.
 //! - [`store`]: snapshots and policies as they are stored; [`create`](mod@create),
 //!   [`expire`]: making and deleting snapshots.
-//! - [`browse`]: looking into snapshots; [`restore`](mod@restore): getting one back;
-//!   [`verify`](mod@verify): making sure that one could.
+//! - [`browse`]: looking into snapshots; [`resolve`]: which one a path means;
+//!   [`restore`](mod@restore): getting one back; [`verify`](mod@verify): making sure that one
+//!   could.
 //! - [`walk`](mod@walk): all objects of all snapshots, each once; [`gc`]: what is not among them.
 //!
 //! Everything is blocking and runs on plain threads.
@@ -20,6 +21,7 @@ pub mod gc;
 pub mod ignore;
 pub mod policy;
 mod queue;
+pub mod resolve;
 pub mod restore;
 pub mod retention;
 pub mod source;

@@ -6,6 +6,7 @@
 mod common;
 mod golden;
 mod oracle;
+mod resolve;
 mod restore;
 mod upload;
 mod verify;
