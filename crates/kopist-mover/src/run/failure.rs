@@ -4,6 +4,7 @@ use kopist_blob::BlobError;
 use kopist_cloud::ConnectError;
 use kopist_repo::RepoError;
 use kopist_snapshot::SnapshotError;
+use kopist_snapshot::restore::RestoreError;
 use kopist_snapshot::upload::UploadError;
 
 use super::stop::INTERRUPTED;
@@ -86,6 +87,19 @@ impl From<SnapshotError> for Failure {
             | SnapshotError::Directory { .. }
             | SnapshotError::NoObject(_) => Reason::DataDamaged,
             _ => Reason::Internal,
+        };
+        Self::new(reason, error.to_string())
+    }
+}
+
+impl From<RestoreError> for Failure {
+    fn from(error: RestoreError) -> Self {
+        let reason = match &error {
+            RestoreError::Repository { source, .. } => reason_of_repo(source),
+            RestoreError::Io { .. } | RestoreError::Exists { .. } => Reason::TargetUnwritable,
+            RestoreError::Canceled => return Self::interrupted(),
+            RestoreError::WorkerPanic => Reason::Internal,
+            _ => Reason::DataDamaged,
         };
         Self::new(reason, error.to_string())
     }

@@ -1,40 +1,176 @@
-//! Writing a tree into the destination.
+//! Writing the tree of a snapshot into the destination, and making sure of it.
 //!
-//! Not in this build: a restore chooses its snapshot, checks that its root is readable, and
-//! then says so. The destination is left as it was.
+//! Files appear under their names when they are complete. At the end the file system is
+//! flushed, because the operator takes a snapshot of the volume as soon as the job is done, and
+//! what was written is counted against what the snapshot says it holds.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use kopist_format::snapshot::SnapshotManifest;
+use kopist_format::directory::{DirEntry, DirSummary};
 use kopist_repo::Repository;
+use kopist_snapshot::restore::{
+    RestoreError, RestoreOptions, RestoreProgress, RestoreStats, restore,
+};
 
+use super::progress::Ticker;
 use super::{Context, Failure};
-use crate::plan::{MoverPlan, RestorePlan};
-use crate::report::Reason;
+use crate::plan::RestorePlan;
+use crate::report::{Reason, bytes};
+
+/// How many ignored errors are named.
+const NAMED: usize = 10;
 
 /// What was written.
 pub(super) struct Restored {
-    pub(super) files: u64,
-    pub(super) dirs: u64,
-    pub(super) bytes: u64,
-    pub(super) errors: u64,
-    /// Whether entries were left out on purpose.
-    pub(super) selective: bool,
+    /// Counts of the restore.
+    pub(super) stats: RestoreStats,
+    /// Whether errors were to be passed over, so that less than everything is fine.
+    lenient: bool,
 }
 
-/// Whether trees can be written; asked before anything of the destination is touched.
-pub(super) fn ready() -> Result<(), Failure> {
-    Err(Failure::new(Reason::NotImplemented, "this build cannot write restored files"))
+impl Restored {
+    /// Files of the snapshot that are there now.
+    pub(super) fn files(&self) -> u64 {
+        self.stats.files + self.stats.skipped
+    }
+
+    /// Bytes of those.
+    pub(super) fn bytes(&self) -> u64 {
+        self.stats.bytes + self.stats.skipped_bytes
+    }
+
+    /// Whether everything is there that the snapshot holds.
+    pub(super) fn check(&self, summary: &DirSummary) -> Result<(), Failure> {
+        let expected = |number: i64| u64::try_from(number).unwrap_or(0);
+        let (files, size) = (expected(summary.files), expected(summary.size));
+        if self.lenient || (self.files() >= files && self.bytes() >= size) {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Reason::DataDamaged,
+            format!(
+                "{} files ({} bytes) were restored, but the snapshot holds {files} ({size} bytes)",
+                self.files(),
+                self.bytes()
+            ),
+        ))
+    }
 }
 
-/// Writes the tree of a snapshot.
+/// Writes the tree below `root` to `directory`.
 pub(super) fn fill(
-    _: &MoverPlan,
-    _: &RestorePlan,
-    _: &Context,
-    _: &Repository,
-    _: &SnapshotManifest,
-    _: &Path,
+    plan: &RestorePlan,
+    context: &Context,
+    repository: &Repository,
+    root: &DirEntry,
+    directory: &Path,
 ) -> Result<Restored, Failure> {
-    Err(Failure::new(Reason::NotImplemented, "this build cannot write restored files"))
+    let options = options(plan, context);
+    let watcher = Arc::new(Watcher::default());
+    let stats = {
+        let shown = Arc::clone(&watcher);
+        let _ticker = Ticker::start(&context.report, move |elapsed| shown.line(elapsed));
+        restore(repository, root, directory, &options, &*watcher)
+    };
+    for line in watcher.ignored() {
+        context.report.warn(line);
+    }
+    let stats = stats?;
+    flush(directory)?;
+    Ok(Restored { stats, lenient: options.ignore_errors })
+}
+
+fn options(plan: &RestorePlan, context: &Context) -> RestoreOptions {
+    let arguments = &plan.arguments;
+    let defaults = RestoreOptions::default();
+    RestoreOptions {
+        parallel: plan.parallel.unwrap_or(defaults.parallel),
+        overwrite_directories: arguments.overwrite_directories.unwrap_or(true),
+        overwrite_files: arguments.overwrite_files.unwrap_or(true),
+        overwrite_symlinks: arguments.overwrite_symlinks.unwrap_or(true),
+        sparse: arguments.sparse.unwrap_or(false),
+        atomic: true,
+        flush_files: false,
+        skip_owners: arguments.skip_owners.unwrap_or(false),
+        owner: arguments.uid,
+        group: arguments.gid,
+        skip_permissions: arguments.skip_permissions.unwrap_or(false),
+        skip_times: arguments.skip_times.unwrap_or(false),
+        ignore_permission_errors: arguments.ignore_permission_errors.unwrap_or(true),
+        ignore_errors: arguments.ignore_errors.unwrap_or(false),
+        skip_existing: arguments.skip_existing.unwrap_or(false),
+        delete_extra: arguments.delete_extra.unwrap_or(false),
+        cancel: context.stop.upload().clone(),
+    }
+}
+
+/// Writes everything to the disk: `sync -f` of the destination.
+fn flush(directory: &Path) -> Result<(), Failure> {
+    let unflushed = |error: std::io::Error| {
+        let message = format!("cannot flush {} to its disk: {error}", directory.display());
+        Failure::new(Reason::TargetUnwritable, message)
+    };
+    let opened = std::fs::File::open(directory).map_err(unflushed)?;
+    rustix::fs::syncfs(&opened).map_err(|error| unflushed(error.into()))
+}
+
+/// Remembers how far the restore is.
+#[derive(Default)]
+struct Watcher {
+    stats: Mutex<RestoreStats>,
+    ignored: Mutex<Vec<String>>,
+}
+
+impl Watcher {
+    fn line(&self, elapsed: Duration) -> String {
+        let stats = *self.stats.lock().unwrap_or_else(PoisonError::into_inner);
+        let rate = stats.bytes as f64 / elapsed.as_secs_f64().max(0.001);
+        format!(
+            "restore: {} of {} files found so far ({} of {}), {}/s, {} s",
+            stats.files + stats.skipped,
+            stats.enqueued_files,
+            bytes(stats.bytes + stats.skipped_bytes),
+            bytes(stats.enqueued_bytes),
+            bytes(rate as u64),
+            elapsed.as_secs()
+        )
+    }
+
+    fn ignored(&self) -> Vec<String> {
+        self.ignored.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl RestoreProgress for Watcher {
+    fn progress(&self, stats: &RestoreStats) {
+        *self.stats.lock().unwrap_or_else(PoisonError::into_inner) = *stats;
+    }
+
+    fn ignored(&self, error: &RestoreError) {
+        let mut ignored = self.ignored.lock().unwrap_or_else(PoisonError::into_inner);
+        if ignored.len() < NAMED {
+            ignored.push(format!("passed over: {error}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn less_than_the_snapshot_holds_is_a_failure() {
+        let summary = DirSummary { files: 3, size: 100, ..DirSummary::default() };
+        let restored = |files, skipped, bytes, lenient| Restored {
+            stats: RestoreStats { files, skipped, bytes, ..RestoreStats::default() },
+            lenient,
+        };
+        assert!(restored(3, 0, 100, false).check(&summary).is_ok());
+        assert!(restored(2, 1, 100, false).check(&summary).is_ok());
+        assert!(restored(2, 0, 100, false).check(&summary).is_err());
+        assert!(restored(3, 0, 99, false).check(&summary).is_err());
+        assert!(restored(1, 0, 1, true).check(&summary).is_ok());
+    }
 }

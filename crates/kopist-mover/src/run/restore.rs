@@ -208,12 +208,11 @@ fn refill(
     let started = Instant::now();
     let report = &context.report;
     let repository = &connection.repository;
-    let root = chosen.root_object().ok_or_else(|| {
-        Failure::new(Reason::DataDamaged, "the snapshot has no root: its manifest is damaged")
-    })?;
-    repository.read_object(&root)?;
+    let no_root =
+        || Failure::new(Reason::DataDamaged, "the snapshot has no root: its manifest is damaged");
+    let root = chosen.root_entry.as_ref().ok_or_else(no_root)?;
+    repository.read_object(&root.object.ok_or_else(no_root)?)?;
 
-    fill::ready()?;
     let directory = context.root.resolve(&restore.data_dir);
     if restore.delete_first {
         report.line("File deletion enabled - cleaning destination directory before restore");
@@ -222,27 +221,22 @@ fn refill(
     if context.stop.requested() {
         return Err(Failure::interrupted());
     }
-    let restored = fill::fill(plan, restore, context, repository, chosen, &directory)?;
+    let restored = fill::fill(restore, context, repository, root, &directory)?;
     let summary = summary_of(chosen);
+    restored.check(&summary)?;
     let figures = Figures {
         snapshot: Some(chosen.id.clone()),
         repository: Some(super::hexadecimal(repository.unique_id())),
-        files: restored.files,
-        dirs: restored.dirs,
-        bytes: restored.bytes,
-        errors: restored.errors,
+        files: restored.files(),
+        dirs: restored.stats.directories,
+        bytes: restored.bytes(),
+        ignored_errors: restored.stats.ignored_errors,
         ..Figures::default()
     };
-    if restored.files < unsigned(summary.files) && !restored.selective {
-        return Err(Failure::new(
-            Reason::DataDamaged,
-            format!("only {} of {} files were restored", restored.files, summary.files),
-        ));
-    }
     let message = format!(
         "restoring {} files ({}) of snapshot {} from {} done.",
-        restored.files,
-        bytes(restored.bytes),
+        restored.files(),
+        bytes(restored.bytes()),
         chosen.id,
         instant(chosen.start_time)
     );

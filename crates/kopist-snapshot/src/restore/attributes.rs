@@ -31,8 +31,9 @@ pub(super) fn apply(
     let check = |what, result| check(what, result, options, path);
     let stat = rustix::fs::fstat(fd);
     let stat = stat.map_err(|error| io("look at", error, path))?;
-    if !options.skip_owners && (stat.st_uid, stat.st_gid) != (entry.uid, entry.gid) {
-        let (uid, gid) = (Uid::from_raw(entry.uid), Gid::from_raw(entry.gid));
+    let owner = owner(entry, options);
+    if !options.skip_owners && (stat.st_uid, stat.st_gid) != owner {
+        let (uid, gid) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
         check("change the owner of", rustix::fs::fchown(fd, Some(uid), Some(gid)))?;
     }
     let mode = entry.mode.to_unix();
@@ -60,8 +61,9 @@ pub(super) fn apply_to_link(
     let check = |what, result| check(what, result, options, path);
     let stat = rustix::fs::statat(dir, &*entry.name, AtFlags::SYMLINK_NOFOLLOW)
         .map_err(|error| io("look at", error, path))?;
-    if !options.skip_owners && (stat.st_uid, stat.st_gid) != (entry.uid, entry.gid) {
-        let (uid, gid) = (Uid::from_raw(entry.uid), Gid::from_raw(entry.gid));
+    let owner = owner(entry, options);
+    if !options.skip_owners && (stat.st_uid, stat.st_gid) != owner {
+        let (uid, gid) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
         let result =
             rustix::fs::chownat(dir, &*entry.name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW);
         check("change the owner of", result)?;
@@ -72,6 +74,11 @@ pub(super) fn apply_to_link(
         check("change the times of", result)?;
     }
     Ok(())
+}
+
+/// User and group that an entry is to have.
+fn owner(entry: &DirEntry, options: &RestoreOptions) -> (u32, u32) {
+    (options.owner.unwrap_or(entry.uid), options.group.unwrap_or(entry.gid))
 }
 
 fn times(entry: &DirEntry) -> Timestamps {

@@ -50,6 +50,10 @@ pub struct RestoreOptions {
     pub flush_files: bool,
     /// Leave owners as they are.
     pub skip_owners: bool,
+    /// User that everything restored is given to, instead of the stored one.
+    pub owner: Option<u32>,
+    /// Group that everything restored is given to, instead of the stored one.
+    pub group: Option<u32>,
     /// Leave permissions as they are.
     pub skip_permissions: bool,
     /// Leave times as they are.
@@ -77,6 +81,8 @@ impl Default for RestoreOptions {
             atomic: false,
             flush_files: false,
             skip_owners: false,
+            owner: None,
+            group: None,
             skip_permissions: false,
             skip_times: false,
             ignore_permission_errors: true,
