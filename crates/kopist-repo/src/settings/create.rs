@@ -1,6 +1,6 @@
 //! Making a repository.
 
-use kopist_blob::{BlobError, BlobId, BlobStore, any_with_prefix};
+use kopist_blob::{BlobError, BlobId, BlobStore, Feature, any_with_prefix};
 use kopist_format::{
     encryption::DEFAULT_ENCRYPTION,
     format_blob::{
@@ -122,13 +122,20 @@ pub fn create(
 
     // Two programs may come here at the same time. Only one of them writes the first blob, and
     // only that one goes on: a format blob and a configuration of two makers open with no password.
-    let mut put = retention_options(&options.blob_cfg);
-    put.do_not_recreate = true;
+    let plain = retention_options(&options.blob_cfg);
+    let mut exclusive = plain.clone();
+    exclusive.do_not_recreate = true;
     for (name, content) in [(BLOBCFG_BLOB, cfg.as_slice()), (FORMAT_BLOB, bytes.as_slice())] {
-        store.put(&BlobId::from(name), &[content], &put).map_err(|error| match error {
-            BlobError::AlreadyExists { .. } => RepoError::AlreadyInitialized,
-            other => other.into(),
-        })?;
+        let id = BlobId::from(name);
+        match store.put(&id, &[content], &exclusive) {
+            Ok(_) => {}
+            Err(BlobError::AlreadyExists { .. }) => return Err(RepoError::AlreadyInitialized),
+            // Some storages cannot tell; there, the checks above have to do.
+            Err(BlobError::Unsupported { feature: Feature::DoNotRecreate, .. }) => {
+                store.put(&id, &[content], &plain)?;
+            }
+            Err(other) => return Err(other.into()),
+        }
     }
     Ok(())
 }

@@ -10,6 +10,7 @@
 
 mod change;
 mod create;
+mod upgrade;
 
 pub use change::{ParameterChange, RetentionChange};
 pub use create::{CreateOptions, create};

@@ -314,6 +314,18 @@ impl RepositoryWriter {
         })
     }
 
+    /// Takes entries into the next index whose packs are stored.
+    pub(crate) fn add_recovered(&self, entries: &[ContentInfo]) -> Result<()> {
+        self.before_writing()?;
+        let _gate = self.shared.gate.read();
+        self.session_id()?;
+        let mut index = self.shared.index.lock();
+        for entry in entries {
+            index.add_stored(entry.clone());
+        }
+        Ok(())
+    }
+
     /// What is known of a content, in this session or committed; deleted ones included.
     pub fn content_info(&self, id: &ContentId) -> Result<Option<ContentInfo>> {
         if let Some((entry, _)) = self.shared.index.lock().get(id) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kopist_repo::{KeyRange, OpenOptions, RepoError, Repository};
+use kopist_repo::{KeyRange, OpenOptions, RepoError, Repository, VerifyError, VerifyOptions};
 use kopist_testkit::golden::{self, ContentEntry, GoldenRepository};
 use rayon::prelude::*;
 use serde_json::Value;
@@ -142,4 +142,37 @@ fn what_must_not_be_opened_is_refused_with_kopias_words() {
         let error = error_of(golden.name());
         assert!(error.contains("index blob xn"), "{}: {error}", golden.name());
     }
+}
+
+/// Kopia's figures of a full verification, if it came that far.
+fn kopias_counters(golden: &GoldenRepository) -> Option<Value> {
+    let command = golden.description.expected("content verify --full")?;
+    let line = command.stderr.iter().find_map(|line| line.split_once("verifyCounters:\t"))?;
+    serde_json::from_str(line.1).ok()
+}
+
+#[test]
+fn damage_is_counted_as_kopia_counts_it() {
+    let broken: Vec<_> = golden::all().into_iter().filter(|g| g.description.is_broken()).collect();
+    let judged = broken.par_iter().filter(|golden| {
+        let Some(theirs) = kopias_counters(golden) else { return false };
+        let folder = tempfile::tempdir().unwrap();
+        let repo = open(golden, folder.path()).unwrap();
+        let options = VerifyOptions { read_percent: 100.0, ..VerifyOptions::default() };
+        let report = repo.verify_contents(&options, &|_: &VerifyError| {}).unwrap();
+        let ours = serde_json::json!({
+            "verifiedContents": report.verified,
+            "totalErrorCount": report.errors(),
+            "contentsInMissingPacks": report.in_missing_packs,
+            "contentsInTruncatedPacks": report.in_truncated_packs,
+            "unreadableContents": report.unreadable,
+            "readContents": report.read,
+            "missingPacks": report.missing_packs,
+            "truncatedPacks": report.truncated_packs,
+            "corruptedPacks": report.corrupted_packs,
+        });
+        assert_eq!(ours, theirs, "{}", golden.name());
+        true
+    });
+    assert!(judged.count() >= 5);
 }

@@ -5,9 +5,11 @@
 mod caches;
 mod common;
 mod crash;
+mod epochs;
 mod golden;
 mod maintenance;
 mod oracle;
+mod recovery;
 mod requests;
 mod settings;
 mod writing;
