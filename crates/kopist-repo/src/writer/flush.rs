@@ -3,7 +3,7 @@
 use kopist_format::pack::PackKind;
 
 use super::{RepositoryWriter, count};
-use crate::error::Result;
+use crate::error::{RepoError, Result};
 
 impl RepositoryWriter {
     /// Stores everything that was written, manifests included: packs, then one index blob.
@@ -12,7 +12,9 @@ impl RepositoryWriter {
     /// the writer still holds it, and a later flush tries again.
     pub fn flush(&self) -> Result<()> {
         self.flush_manifests()?;
-        self.flush_contents(true)
+        self.flush_contents(true)?;
+        self.manifests_are_committed();
+        Ok(())
     }
 
     /// Like [`flush`](Self::flush), but manifests stay pending; only if an index is due, or
@@ -37,7 +39,10 @@ impl RepositoryWriter {
         let shared = &*self.shared;
         let shards = {
             let index = shared.index.lock();
-            debug_assert!(index.all_stored(), "packs are stored before the index is built");
+            if !index.all_stored() {
+                // An index without them would make a manifest visible whose contents are not.
+                return Err(RepoError::format("flush", "a content is in no stored pack"));
+            }
             if index.stored().is_empty() {
                 return Ok(());
             }

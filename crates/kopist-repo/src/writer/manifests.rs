@@ -18,14 +18,28 @@ use crate::{
     util::random,
 };
 
-/// Entries put or deleted since the last flush, by id.
-pub(super) type PendingManifests = BTreeMap<String, ManifestEntry>;
+/// Entries put or deleted that are not committed, by id.
+#[derive(Default)]
+pub(super) struct PendingManifests {
+    /// Not written.
+    new: BTreeMap<String, ManifestEntry>,
+    /// In a content that no index has yet.
+    written: BTreeMap<String, ManifestEntry>,
+}
+
+impl PendingManifests {
+    fn all(&self) -> BTreeMap<String, ManifestEntry> {
+        let mut all = self.written.clone();
+        all.extend(self.new.clone());
+        all
+    }
+}
 
 impl RepositoryWriter {
     /// All manifests as this session sees them.
     pub fn manifests(&self) -> Result<ManifestView> {
         let committed = self.shared.repo.manifests()?;
-        Ok(committed.overlaid(self.shared.manifests.lock().clone()))
+        Ok(committed.overlaid(self.shared.manifests.lock().all()))
     }
 
     /// Adds a manifest; `type` must be among the labels.
@@ -49,7 +63,7 @@ impl RepositoryWriter {
             deleted: false,
             data: Some(data),
         };
-        pending.insert(id.clone(), entry);
+        pending.new.insert(id.clone(), entry);
         Ok(id.into())
     }
 
@@ -68,7 +82,7 @@ impl RepositoryWriter {
         }
         let id = self.put_manifest(labels, payload)?;
         if let Some(latest) = old.iter().map(|manifest| manifest.modified).max()
-            && let Some(entry) = self.shared.manifests.lock().get_mut(id.as_str())
+            && let Some(entry) = self.shared.manifests.lock().new.get_mut(id.as_str())
             && entry.modified <= latest
         {
             entry.modified = after(latest);
@@ -80,8 +94,9 @@ impl RepositoryWriter {
     pub fn delete_manifest(&self, id: &ManifestId) -> Result<()> {
         let committed = self.shared.repo.manifests()?;
         let mut pending = self.shared.manifests.lock();
-        let Some(committed) = committed.get(id.as_str()) else {
-            pending.remove(id.as_str());
+        let written = pending.written.get(id.as_str()).or_else(|| committed.get(id.as_str()));
+        let Some(written) = written.filter(|entry| !entry.deleted) else {
+            pending.new.remove(id.as_str());
             return Ok(());
         };
         let now = UtcNanos::from(self.now());
@@ -89,11 +104,11 @@ impl RepositoryWriter {
             id: id.to_string(),
             labels: Labels::new(),
             // A tombstone wins only by being later.
-            modified: now.max(after(committed.modified)),
+            modified: now.max(after(written.modified)),
             deleted: true,
             data: None,
         };
-        pending.insert(id.to_string(), tombstone);
+        pending.new.insert(id.to_string(), tombstone);
         Ok(())
     }
 
@@ -102,11 +117,11 @@ impl RepositoryWriter {
     pub(super) fn flush_manifests(&self) -> Result<()> {
         // Taken for the whole time: what is put meanwhile belongs to the next flush.
         let mut pending = self.shared.manifests.lock();
-        if pending.is_empty() {
+        if pending.new.is_empty() {
             return Ok(());
         }
         let mut replaced = Vec::new();
-        let mut entries: Vec<ManifestEntry> = pending.values().cloned().collect();
+        let mut entries: Vec<ManifestEntry> = pending.new.values().cloned().collect();
         if self.shared.options.compact_manifests
             && self.shared.repo.manifests()?.contents().len() >= COMPACT_AT - 1
         {
@@ -114,7 +129,7 @@ impl RepositoryWriter {
             self.shared.repo.refresh()?;
             let committed = self.shared.repo.manifests()?;
             replaced = committed.contents().to_vec();
-            entries = committed.overlaid(pending.clone()).entries().cloned().collect();
+            entries = committed.overlaid(pending.all()).entries().cloned().collect();
         }
         let data = encode(&entries).map_err(|e| RepoError::format("manifests", e))?;
         let compressor = (self.shared.repo.parameters().index_version >= 2)
@@ -124,8 +139,14 @@ impl RepositoryWriter {
         for old in replaced.iter().filter(|old| **old != id) {
             self.delete_content(old)?;
         }
-        pending.clear();
+        let written = std::mem::take(&mut pending.new);
+        pending.written.extend(written);
         Ok(())
+    }
+
+    /// The index that has the manifests' contents is written.
+    pub(super) fn manifests_are_committed(&self) {
+        self.shared.manifests.lock().written.clear();
     }
 }
 

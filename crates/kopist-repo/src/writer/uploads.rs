@@ -123,16 +123,22 @@ impl Uploads {
         }
     }
 
-    /// Waits until no pack is on its way; failed ones are tried once more.
+    /// Returns when every pack that was submitted is stored; failed ones are tried once more.
     pub(super) fn finish(&self) -> Result<()> {
         let (state, changed) = &*self.state;
-        {
-            let mut state = state.lock();
-            while state.active > 0 {
-                changed.wait(&mut state);
+        loop {
+            {
+                let mut state = state.lock();
+                // Packs that another thread tries again count, too.
+                while state.active > 0 {
+                    changed.wait(&mut state);
+                }
+                if state.failed.is_empty() {
+                    return Ok(());
+                }
             }
+            self.retry_failed()?;
         }
-        self.retry_failed()
     }
 }
 

@@ -229,6 +229,36 @@ fn a_pack_that_fails_is_tried_again_and_never_named_before() {
 }
 
 #[test]
+fn an_index_that_fails_loses_nothing() {
+    let store = Arc::new(Faulty::new(MemoryStore::new(), 1).with_prefix(
+        Operation::Put,
+        "x",
+        When::UpTo(2),
+        Fault::Permanent,
+    ));
+    create(store.as_ref(), &password(), &quick_create()).unwrap();
+    let repo = open(store.clone());
+    let writer = repo.writer(WriterOptions::default()).unwrap();
+    let labels = BTreeMap::from([("type".to_owned(), "test".to_owned())]);
+    let content = writer.write_content(b"content", None, None).unwrap();
+    let first = writer.put_manifest(&labels, "first").unwrap();
+    writer.flush().unwrap_err();
+    let second = writer.put_manifest(&labels, "second").unwrap();
+    assert_eq!(writer.manifests().unwrap().find(&labels).len(), 2);
+    writer.delete_manifest(&first).unwrap();
+    assert_eq!(writer.manifests().unwrap().find(&labels).len(), 1);
+    writer.flush().unwrap_err();
+    assert!(open(store.clone()).manifests().unwrap().find(&labels).is_empty());
+    writer.flush().unwrap();
+    for repo in [repo, open(store.clone())] {
+        assert_eq!(repo.read_content(&content).unwrap(), b"content".as_slice());
+        let found = repo.manifests().unwrap().find(&labels);
+        assert_eq!(found.iter().map(|m| &m.id).collect::<Vec<_>>(), [&second]);
+    }
+    assert!(list_all(store.as_ref(), "s").unwrap().is_empty());
+}
+
+#[test]
 fn objects_of_all_sizes() {
     let options = CreateOptions { splitter: "FIXED-128K".into(), ..quick_create() };
     let (_, repo) = new_repository(&options);
