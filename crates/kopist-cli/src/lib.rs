@@ -17,6 +17,7 @@ pub mod env;
 mod error;
 pub mod grammar;
 pub mod output;
+mod progress;
 pub mod session;
 
 use std::{

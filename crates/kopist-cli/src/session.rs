@@ -138,14 +138,6 @@ pub fn read(app: &App, run: impl FnOnce(&Session) -> Outcome) -> Outcome {
 /// Opens the repository for a command that writes: what it wrote is flushed if it succeeds, and
 /// dropped if it fails.
 pub fn write(app: &App, run: impl FnOnce(&Session, &RepositoryWriter) -> Outcome) -> Outcome {
-    write_direct(app, run)
-}
-
-/// The same for a command after which no maintenance is due.
-pub fn write_direct(
-    app: &App,
-    run: impl FnOnce(&Session, &RepositoryWriter) -> Outcome,
-) -> Outcome {
     let session = Session::open(app).context("open repository")?;
     write_in(app, &session, |writer| run(&session, writer))
 }

@@ -55,7 +55,7 @@ pub enum RepoError {
         message: String,
     },
     /// The repository was opened for reading.
-    #[error("cannot write: the repository connection is read-only")]
+    #[error("cannot write with a read-only connection: storage is read-only")]
     ReadOnly,
     /// Settings of an option or parameter that cannot be.
     #[error("{0}")]

@@ -28,6 +28,7 @@ mod session;
 mod shared;
 mod show;
 mod snapshot;
+mod sources;
 mod storage;
 
 use crate::grammar::{Command, HELP_FLAGS};

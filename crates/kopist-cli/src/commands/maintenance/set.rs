@@ -33,7 +33,7 @@ pub(super) static COMMAND: Command =
     Command::new("set", "Set parameters of maintenance.").flags(&[FLAGS]).run(run);
 
 fn run(app: &App, matches: &Matches) -> Outcome {
-    session::write_direct(app, |session, writer| {
+    session::write(app, |session, writer| {
         let mut parameters =
             parameters::load(&writer.manifests()?).context("unable to get current parameters")?;
         let mut schedule =

@@ -12,7 +12,7 @@ use crate::grammar::Matches;
 use crate::grammar::{Arg, Command, Flag};
 use crate::{
     app::{App, Outcome},
-    commands::policy::target::{source, targets},
+    commands::{policy::target::targets, sources::source},
     error::{CommandError, Context as _},
     grammar::go_quote,
     session,

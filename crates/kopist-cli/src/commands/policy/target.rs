@@ -6,10 +6,7 @@ use kopist_snapshot::{
     policy::{labels, target_of},
 };
 
-use crate::{
-    error::{CommandError, Context as _},
-    grammar::{Matches, go_quote},
-};
+use crate::{commands::sources::source, error::CommandError, grammar::Matches};
 
 /// The targets of a command: `--global`, or policy ids, users, hosts and paths.
 pub(super) fn targets(
@@ -39,15 +36,4 @@ fn target(
         }
     }
     source(repo, text)
-}
-
-/// Reads a source; a local path belongs to the user and host of the connection.
-pub(in crate::commands) fn source(
-    repo: &Repository,
-    text: &str,
-) -> Result<SourceInfo, CommandError> {
-    let identity = repo.identity();
-    let dir = std::env::current_dir().unwrap_or_default();
-    SourceInfo::parse(text, &identity.hostname, &identity.username, &dir.to_string_lossy())
-        .context(format!("unable to parse source info: {}", go_quote(text)))
 }
