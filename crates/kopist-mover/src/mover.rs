@@ -129,8 +129,10 @@ impl Mover {
     fn report(&self) -> Report {
         let level = Level::of(self.env.text("KOPIA_LOG_LEVEL"));
         let mask = Mask::of(&self.env);
-        Report::new(Box::new(std::io::stdout()), mask, level, Timestamp::now)
-            .as_json(self.env.text("KOPIST_LOG_FORMAT") == Some("json"))
+        let report = Report::new(Box::new(std::io::stdout()), mask, level, Timestamp::now);
+        // The other places of this setting are known once the plan is made.
+        report.use_json(self.env.text("KOPIST_LOG_FORMAT") == Some("json"));
+        report
     }
 
     fn show_plan(&self, report: &Report, probe: &dyn Probe) -> u8 {
@@ -172,6 +174,7 @@ impl Mover {
             Ok(plan) => plan,
             Err(refusal) => return self.refuse(report, &refusal, started),
         };
+        report.use_json(plan.log_json);
         for notice in &plan.notices {
             report.warn(&notice.0);
         }

@@ -155,6 +155,7 @@ pub const VARIABLES: &[Variable] = &[
     open(G::Log, "KOPIA_CONTENT_LOG_DIR_MAX_FILES"),
     open(G::Log, "KOPIA_CONTENT_LOG_DIR_MAX_AGE"),
     open(G::Log, "KOPIST_LOG_FORMAT"),
+    open(G::Repository, "KOPIST_FS_MODE"),
     secret(G::S3, "AWS_SESSION_TOKEN"),
     open(G::S3, "AWS_PROFILE"),
     open(G::S3, "KOPIA_S3_REGION"),

@@ -84,6 +84,10 @@ pub struct MoverPlan {
     pub cache: CachePlan,
     /// The mounted policy files.
     pub policies: MountedPolicies,
+    /// Mode of new files of a filesystem repository; `None` lets its directory decide.
+    pub fs_mode: Option<u32>,
+    /// Whether the log is to be in JSON.
+    pub log_json: bool,
     /// Bytes per second to the repository.
     pub upload_speed: Option<u64>,
     /// Bytes per second from the repository.
@@ -284,6 +288,9 @@ fn decide(
         manual: Some(&manual.settings),
     };
     settings.remark_unknown(findings);
+    let fs_mode = settings.mode("fsMode", findings);
+    let log_json =
+        settings.word("logFormat", &["json", "text"], "json, text", findings) == Some("json");
 
     let cache = cache::cache(
         env,
@@ -371,6 +378,8 @@ fn decide(
         source_path_given: env.is_set("KOPIA_SOURCE_PATH_OVERRIDE"),
         cache,
         policies,
+        fs_mode,
+        log_json,
         upload_speed,
         download_speed,
         cpus: probe.cpus(),

@@ -11,7 +11,7 @@ use super::error::{Findings, PlanError};
 use crate::env::Env;
 
 /// What can be set, by the name in documents.
-const KNOWN: &[&str] = &["logFormat", "maintenanceTakeover", "restoreRequire"];
+const KNOWN: &[&str] = &["fsMode", "logFormat", "maintenanceTakeover", "restoreRequire"];
 
 /// The four places, in the order in which they count.
 pub(super) struct Settings<'a> {
@@ -59,6 +59,20 @@ impl Settings<'_> {
             findings.error(PlanError::NotOneOf { name: place, allowed });
         }
         word
+    }
+
+    /// A file mode in octal digits.
+    pub(super) fn mode(&self, name: &str, findings: &mut Findings) -> Option<u32> {
+        let (place, value) = self.get(name)?;
+        let mode = u32::from_str_radix(&value, 8).ok().filter(|mode| *mode <= 0o777);
+        if mode.is_none_or(|mode| mode & 0o600 != 0o600) {
+            findings.error(PlanError::BadValue {
+                name: place,
+                expected: "a file mode in octal digits that its owner can read and write, such as 0660",
+            });
+            return None;
+        }
+        mode
     }
 
     /// Remarks on every setting that this build does not have.

@@ -31,6 +31,7 @@ pub use summary::{CacheUse, MaintenanceSummary, Summary};
 pub use termination::termination_message;
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -77,7 +78,7 @@ pub struct Report {
     out: Mutex<Box<dyn Write + Send>>,
     mask: Mask,
     level: Level,
-    json: bool,
+    json: AtomicBool,
     now: fn() -> Timestamp,
 }
 
@@ -89,14 +90,12 @@ impl Report {
         level: Level,
         now: fn() -> Timestamp,
     ) -> Self {
-        Self { out: Mutex::new(out), mask, level, json: false, now }
+        Self { out: Mutex::new(out), mask, level, json: AtomicBool::new(false), now }
     }
 
-    /// Writes one JSON object a line instead of text.
-    #[must_use]
-    pub fn as_json(mut self, json: bool) -> Self {
-        self.json = json;
-        self
+    /// Writes one JSON object a line instead of text from now on.
+    pub fn use_json(&self, json: bool) {
+        self.json.store(json, Ordering::Relaxed);
     }
 
     /// The text as it would be printed: without credentials.
@@ -144,7 +143,7 @@ impl Report {
             }
             let line = clean(line);
             // A log that nobody takes any more must not stop a backup.
-            let _ = if self.json {
+            let _ = if self.json.load(Ordering::Relaxed) {
                 let object = serde_json::json!({
                     "time": (self.now)().to_string(),
                     "level": level.word(),
@@ -228,7 +227,9 @@ mod tests {
     #[test]
     fn json_lines() {
         let memory = Memory::default();
-        memory.report(Level::Info).as_json(true).warn("x \"y\"");
+        let report = memory.report(Level::Info);
+        report.use_json(true);
+        report.warn("x \"y\"");
         assert_eq!(
             memory.text(),
             "{\"time\":\"1970-01-01T00:00:00Z\",\"level\":\"warn\",\"message\":\"x \\\"y\\\"\"}\n"

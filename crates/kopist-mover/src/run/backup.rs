@@ -23,6 +23,9 @@ use super::{Context, policies};
 use crate::plan::{BackupPlan, MoverPlan, PolicyPatch, Step};
 use crate::report::{Figures, Outcome, Reason, bytes};
 
+/// Below this limit the writer keeps less in memory.
+const SMALL_MEMORY: u64 = 256 << 20;
+
 /// What every ext4 volume has at its top, readable by root alone.
 pub(super) const LOST_AND_FOUND: &str = "lost+found";
 
@@ -41,10 +44,7 @@ pub(super) fn run(
         return Err(Failure::new(Reason::Internal, "a backup found no repository and made none"));
     };
     super::connected(plan, context, &connection);
-    let writer = connection.repository.writer(WriterOptions {
-        purpose: "VolSync backup".to_owned(),
-        ..WriterOptions::default()
-    })?;
+    let writer = connection.repository.writer(writer_options(plan))?;
     let result = within(plan, backup, context, &connection, &writer, &directory);
     if result.is_err() && connection.created {
         // The repository stays; it should be whole. The first failure is the one to tell.
@@ -53,6 +53,17 @@ pub(super) fn run(
         }
     }
     result
+}
+
+/// Fewer packs wait for the store when memory is short: each may be 20 MiB and a content.
+fn writer_options(plan: &MoverPlan) -> WriterOptions {
+    let mut options =
+        WriterOptions { purpose: "VolSync backup".to_owned(), ..WriterOptions::default() };
+    if plan.memory_limit.is_some_and(|limit| limit < SMALL_MEMORY) {
+        options.packs_in_flight = 1;
+        options.upload_threads = 1;
+    }
+    options
 }
 
 /// Whether there is nothing to save.
@@ -339,7 +350,7 @@ fn sentence(created: &Created, figures: &Figures) -> String {
         (None, false) => "snapshot created".to_owned(),
     };
     format!(
-        "{what}, processed {} files ({}), {} unchanged, uploaded {}",
+        "{what}, processed {} files ({}), {} entries unchanged, uploaded {}",
         figures.files,
         bytes(figures.bytes),
         figures.files_unchanged,

@@ -20,6 +20,7 @@ use kopist_repo::{
 
 use super::Context;
 use super::failure::Failure;
+use super::sharing;
 use crate::plan::{Creation, MoverPlan, Operation, Step, Storage};
 use crate::report::Reason;
 
@@ -62,9 +63,10 @@ enum Place {
 pub(super) fn connect(plan: &MoverPlan, context: &Context) -> Result<Connected, Failure> {
     let mut last = None;
     for storage in &plan.storage {
-        match look(plan, context, storage).map_err(|failure| at(storage, failure))? {
+        match look(plan, context, storage).map_err(|failure| at(context, storage, failure))? {
             Place::Repository(store) => {
-                let repository = open(plan, context, store).map_err(|error| at(storage, error))?;
+                let repository =
+                    open(plan, context, store).map_err(|error| at(context, storage, error))?;
                 return Ok(Connected::Open(Connection { repository, created: false }));
             }
             other => last = Some((storage, other)),
@@ -80,21 +82,28 @@ pub(super) fn connect(plan: &MoverPlan, context: &Context) -> Result<Connected, 
         return Ok(Connected::Absent { place: storage.describe() });
     }
     let connection = create(plan, context, storage, place)
-        .map_err(|failure| at(storage, failure).during("Failed to create repository"))?;
+        .map_err(|failure| at(context, storage, failure).during("Failed to create repository"))?;
     Ok(Connected::Open(connection))
 }
 
-/// Says which place the failure is about.
-fn at(storage: &Storage, failure: Failure) -> Failure {
-    failure.during(&storage.describe())
+/// Says which place the failure is about, and who may do what there.
+fn at(context: &Context, storage: &Storage, failure: Failure) -> Failure {
+    let mut failure = failure.during(&storage.describe());
+    if failure.reason == Reason::StoragePermission
+        && let Storage::Filesystem { path } = storage
+    {
+        failure.message += &sharing::explain(&context.root.resolve(path));
+    }
+    failure
 }
 
-fn config_of(storage: &Storage, context: &Context) -> StorageConfig {
+fn config_of(plan: &MoverPlan, storage: &Storage, context: &Context) -> StorageConfig {
     let mut config = StorageConfig::new(storage.kind(), storage.config());
     if storage.kind() == "filesystem"
         && let Some(path) = config.config.get("path").and_then(|path| path.as_str())
     {
         let path = context.root.resolve(path);
+        sharing::share(&mut config.config, &path, plan.fs_mode);
         config.config["path"] = serde_json::json!(path);
     }
     config
@@ -116,7 +125,7 @@ fn options_of(plan: &MoverPlan, context: &Context, storage: &StorageConfig) -> C
 }
 
 fn look(plan: &MoverPlan, context: &Context, storage: &Storage) -> Result<Place, Failure> {
-    let config = config_of(storage, context);
+    let config = config_of(plan, storage, context);
     let store = match kopist_cloud::connect(&config, &options_of(plan, context, &config)) {
         Ok(store) => store,
         Err(ConnectError::Store(BlobError::Inaccessible { source, .. }))
@@ -171,7 +180,7 @@ fn create(
     }
     let options = creation_options(&plan.creation)?;
     context.report.info(format!("no repository in {}: creating one", storage.describe()));
-    let config = config_of(storage, context);
+    let config = config_of(plan, storage, context);
     let store = match place {
         Place::Unfinished(store) => {
             if let Some(connection) = resume(plan, context, &store)? {

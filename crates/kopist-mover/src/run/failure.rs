@@ -108,6 +108,11 @@ impl From<RestoreError> for Failure {
 fn reason_of_blob(error: &BlobError) -> Reason {
     match error {
         BlobError::InvalidCredentials { .. } => Reason::StorageAuth,
+        BlobError::Inaccessible { source, .. }
+            if source.kind() == std::io::ErrorKind::PermissionDenied =>
+        {
+            Reason::StoragePermission
+        }
         BlobError::AccessDenied { .. } | BlobError::ReadOnly { .. } => Reason::StoragePermission,
         BlobError::NoSpace { .. } => Reason::StorageFull,
         BlobError::NotFound { .. } | BlobError::InvalidRange { .. } => Reason::DataDamaged,

@@ -3,6 +3,7 @@
 //! | module | step |
 //! | --- | --- |
 //! | `connect` | find the repository, or make it |
+//! | `sharing` | repositories that pods of several users share |
 //! | `policies` | store what files and fields state, where it differs |
 //! | `hooks` | commands around a snapshot |
 //! | `backup`, `restore`, `fill`, `maintenance` | the work |
@@ -21,6 +22,7 @@ mod policies;
 mod progress;
 mod restore;
 mod select;
+mod sharing;
 mod stop;
 
 pub use failure::Failure;

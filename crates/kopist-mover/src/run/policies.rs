@@ -4,6 +4,7 @@
 //! everybody; so what is stored is compared first. All that is written goes into the
 //! session of the snapshot.
 
+use kopist_format::maintenance::MaintenanceParameters;
 use kopist_repo::RepositoryWriter;
 use kopist_snapshot::SourceInfo;
 use kopist_snapshot::policy::{self, Policy};
@@ -15,10 +16,17 @@ use crate::plan::{MountedPolicies, MoverPlan, PolicyPatch};
 use crate::report::Reason;
 
 /// Gives a repository made by this run what Kopia gives a new one: the built-in policy
-/// as the global one, with what the manual configuration adds.
+/// as the global one, with what the manual configuration adds, and the maker as the owner of
+/// the maintenance.
 pub(super) fn initialise(plan: &MoverPlan, writer: &RepositoryWriter) -> Result<(), Failure> {
     let global = changed(&policy::built_in(), &plan.creation_policy)?;
     store::set_policy_if_changed(writer, &SourceInfo::global(), &global)?;
+    let maintenance = MaintenanceParameters {
+        owner: writer.repository().identity().to_string(),
+        ..MaintenanceParameters::default()
+    };
+    let labels = [("type".to_owned(), "maintenance".to_owned())].into();
+    writer.replace_manifests(&labels, &maintenance)?;
     Ok(())
 }
 

@@ -66,6 +66,7 @@ impl Ended {
 pub(crate) struct Container {
     folder: tempfile::TempDir,
     pub(crate) uid: u32,
+    gid: u32,
     root: bool,
 }
 
@@ -77,7 +78,8 @@ pub(crate) fn is_root() -> bool {
 impl Container {
     /// Fresh directories that belong to `uid`, as far as this process may give them away.
     pub(crate) fn new(uid: u32) -> Self {
-        let container = Self { folder: tempfile::tempdir().unwrap(), uid, root: is_root() };
+        let container =
+            Self { folder: tempfile::tempdir().unwrap(), uid, gid: uid, root: is_root() };
         std::fs::set_permissions(container.folder.path(), PermissionsExt::from_mode(0o755))
             .unwrap();
         for name in DIRECTORIES {
@@ -90,6 +92,12 @@ impl Container {
         std::fs::write(&log, "").unwrap();
         container.own(&log);
         container
+    }
+
+    /// With another group than the one of the user's number.
+    pub(crate) fn with_group(mut self, gid: u32) -> Self {
+        self.gid = gid;
+        self
     }
 
     /// Where a container path lies.
@@ -117,7 +125,7 @@ impl Container {
     /// Lets a command run as the container's user.
     pub(crate) fn as_user<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         if self.root {
-            command.uid(self.uid).gid(self.uid);
+            command.uid(self.uid).gid(self.gid);
         }
         command
     }

@@ -7,6 +7,7 @@ mod expect;
 mod later;
 mod operator;
 mod planning;
+mod runs;
 mod scenario;
 mod setup;
 mod walk;

@@ -1,0 +1,274 @@
+//! Runs without a judge: what was saved comes back, little is written, nothing is told.
+
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use kopist_testkit::tree::{Comparison, compare, list};
+use serde_json::{Value, json};
+
+use crate::container::{Container, Ended, is_root};
+use crate::scenario::Scenarios;
+
+const PASSWORD: &str = "a-long-PASSWORD-value";
+
+fn container() -> Container {
+    Container::new(rustix::process::geteuid().as_raw())
+}
+
+fn env(mode: &str, changes: &Value) -> Vec<(String, String)> {
+    let mut all = json!({"KOPIA_PASSWORD": PASSWORD});
+    for (name, value) in changes.as_object().into_iter().flatten() {
+        all[name] = value.clone();
+    }
+    Scenarios::load().env(mode, &all)
+}
+
+fn run(container: &Container, mode: &str, changes: &Value) -> Ended {
+    container.mover(&[mode.to_owned()], &env(mode, changes))
+}
+
+#[track_caller]
+fn succeed(container: &Container, mode: &str, changes: &Value) -> String {
+    let ended = run(container, mode, changes);
+    assert_eq!(ended.code(), 0, "{}", ended.log);
+    ended.log
+}
+
+/// A tree with something of everything.
+fn plant(directory: &Path) {
+    let at = |name: &str| directory.join(name);
+    std::fs::create_dir_all(at("deep/er/still")).unwrap();
+    std::fs::create_dir(at("empty")).unwrap();
+    std::fs::write(at("none"), "").unwrap();
+    std::fs::write(at("deep/er/still/text"), "hello\n".repeat(1000)).unwrap();
+    let noise: Vec<u8> =
+        (0u32..3_000_000).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    std::fs::write(at("deep/noise"), &noise).unwrap();
+    std::fs::write(at("deep/again"), &noise).unwrap();
+    symlink("deep/noise", at("link")).unwrap();
+    symlink("/nowhere", at("dangling")).unwrap();
+    let odd = std::ffi::OsString::from_vec(b"na\xc3\xafve \"quoted\"\t".to_vec());
+    std::fs::write(directory.join(odd), "odd").unwrap();
+    std::fs::set_permissions(at("none"), PermissionsExt::from_mode(0o640)).unwrap();
+    std::fs::set_permissions(at("empty"), PermissionsExt::from_mode(0o750)).unwrap();
+}
+
+#[track_caller]
+fn same(container: &Container) {
+    let (expected, actual) =
+        (list(&container.path("/data")), list(&container.path("/restore/data")));
+    let differences = compare(&expected, &actual, Comparison::restored());
+    assert!(differences.is_empty(), "{differences:?}");
+}
+
+/// Names of blobs that begin so.
+fn blobs(container: &Container, prefix: &str) -> usize {
+    let root = container.path("/mnt/repo");
+    walkdir::WalkDir::new(&root)
+        .into_iter()
+        .flatten()
+        .filter(|entry| entry.file_type().is_file())
+        .filter(|entry| {
+            let path = entry.path().strip_prefix(&root).unwrap();
+            path.to_string_lossy().replace('/', "").starts_with(prefix)
+        })
+        .count()
+}
+
+#[test]
+fn what_was_saved_comes_back_byte_for_byte() {
+    let container = container();
+    plant(&container.path("/data"));
+    let log = succeed(&container, "backup", &json!({"KOPIA_COMPRESSION": "zstd"}));
+    assert!(log.contains("Snapshot created successfully: snapshot "), "{log}");
+    // Another pod: another cache.
+    std::fs::remove_dir_all(container.path("/cache/kopist")).unwrap();
+    let log = succeed(&container, "restore", &json!({}));
+    assert!(log.contains("Snapshot restore completed successfully: restoring 5 files"), "{log}");
+    same(&container);
+}
+
+#[test]
+fn a_run_that_changes_nothing_writes_one_index_blob() {
+    let container = container();
+    plant(&container.path("/data"));
+    let settings = json!({"KOPIA_COMPRESSION": "zstd", "KOPIA_RETAIN_DAILY": "7"});
+    succeed(&container, "backup", &settings);
+    let first = ["x", "q", "p"].map(|prefix| blobs(&container, prefix));
+    assert_eq!(first[0], 1, "creation, policies and snapshot share one index blob");
+    let log = succeed(&container, "backup", &settings);
+    assert!(log.contains("7 entries unchanged"), "{log}");
+    let second = ["x", "q", "p"].map(|prefix| blobs(&container, prefix));
+    assert_eq!(second[0], first[0] + 1, "one index blob a run");
+    assert_eq!(second[1], first[1] + 1, "one pack with the manifest");
+    assert_eq!(second[2], first[2], "no data");
+}
+
+#[test]
+fn credentials_are_nowhere_but_in_the_environment() {
+    let container = container();
+    plant(&container.path("/data"));
+    let secrets = json!({
+        "KOPIA_PASSWORD": PASSWORD,
+        "AWS_SECRET_ACCESS_KEY": "TOPSECRET-aws-key",
+        "SFTP_KEY_FILE": "-----BEGIN KEY-----\nTOPSECRET-sftp-line\n-----END KEY-----\n",
+        "KOPIA_LOG_LEVEL": "debug",
+        "KOPIA_BEFORE_SNAPSHOT":
+            "env; cat /proc/$PPID/cmdline; : mysqldump -pTOPSECRET-in-a-command",
+        "KOPIA_ADDITIONAL_ARGS": "--description=TOPSECRET-description",
+    });
+    let mut logs = succeed(&container, "backup", &secrets);
+    logs += &run(&container, "restore", &secrets).log;
+    let wrong = json!({"KOPIA_PASSWORD": "TOPSECRET-wrong-password"});
+    let refused = run(&container, "backup", &wrong);
+    assert_eq!(refused.code(), 1);
+    assert!(refused.log.contains("invalid repository password"), "{}", refused.log);
+    logs += &refused.log;
+    logs += &std::fs::read_to_string(container.path("/dev/termination-log")).unwrap();
+    for secret in ["TOPSECRET", PASSWORD] {
+        let line = logs.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None);
+    }
+    for folder in ["/cache", "/tmp"] {
+        for entry in walkdir::WalkDir::new(container.path(folder)).into_iter().flatten() {
+            if entry.file_type().is_file() {
+                let content = std::fs::read(entry.path()).unwrap();
+                let found = content.windows(PASSWORD.len()).any(|part| part == PASSWORD.as_bytes());
+                assert!(!found, "the password is in {}", entry.path().display());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_plan_is_shown_and_nothing_is_touched() {
+    let container = container();
+    plant(&container.path("/data"));
+    let arguments = ["--plan".to_owned(), "backup".to_owned()];
+    let ended = container.mover(&arguments, &env("backup", &json!({})));
+    assert_eq!(ended.code(), 0, "{}", ended.log);
+    assert!(ended.log.contains("password: [SET]") && ended.log.contains("source: app@ns1:/data"));
+    assert!(!container.path("/mnt/repo").exists());
+    assert_eq!(std::fs::read_dir(container.path("/cache")).unwrap().count(), 0);
+
+    let wrong = env("backup", &json!({"KOPIA_PARALLELISM": "many", "KOPIA_PASSWORD": null}));
+    let ended = container.mover(&arguments, &wrong);
+    assert_eq!(ended.code(), 1);
+    assert!(ended.log.contains("ERROR: KOPIA_PASSWORD must be defined"), "{}", ended.log);
+    assert!(ended.log.contains("ERROR: KOPIA_PARALLELISM must be a whole number"));
+}
+
+#[test]
+fn the_kubelet_gets_one_object() {
+    let container = container();
+    plant(&container.path("/data"));
+    let message = || -> Value {
+        let text = std::fs::read_to_string(container.path("/dev/termination-log")).unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    succeed(&container, "backup", &json!({}));
+    let done = message();
+    assert_eq!(
+        (&done["op"], &done["result"], &done["reason"]),
+        (&json!("backup"), &json!("success"), &json!("Success"))
+    );
+    assert_eq!(done["identity"], "app@ns1:/data");
+    assert_eq!(done["files"], 5);
+    assert_eq!(done["retention"], json!({"kept": 1, "deleted": 0}));
+    assert_eq!(done["snapshot"].as_str().unwrap().len(), 32);
+
+    run(&container, "restore", &json!({"KOPIA_OVERRIDE_USERNAME": "nosuch"}));
+    assert_eq!(
+        (&message()["result"], &message()["reason"]),
+        (&json!("skipped"), &json!("NoSnapshot"))
+    );
+    let required = json!({"KOPIA_OVERRIDE_USERNAME": "nosuch", "KOPIST_RESTORE_REQUIRE": "true"});
+    assert_eq!(run(&container, "restore", &required).code(), 1);
+    assert_eq!(message()["result"], "failed");
+    run(&container, "backup", &json!({"KOPIA_PASSWORD": "another"}));
+    assert_eq!(message()["reason"], "PasswordInvalid");
+}
+
+#[test]
+fn a_log_in_json_has_one_object_a_line() {
+    let container = container();
+    plant(&container.path("/data"));
+    let log = succeed(&container, "backup", &json!({"KOPIST_LOG_FORMAT": "json"}));
+    let mut lines = 0;
+    for line in log.lines().filter(|line| line.starts_with('{')) {
+        let object: Value = serde_json::from_str(line).unwrap();
+        assert!(object["time"].is_string() && object["level"].is_string(), "{line}");
+        assert!(object["message"].is_string(), "{line}");
+        lines += 1;
+    }
+    assert!(lines > 50, "{log}");
+    assert!(!log.contains("\nINFO: "), "{log}");
+}
+
+#[test]
+fn told_to_stop_while_it_uploads() {
+    let container = container();
+    plant(&container.path("/data"));
+    for index in 0..12 {
+        let noise: Vec<u8> = (0u32..4_000_000)
+            .map(|i| ((i ^ (index << 27)).wrapping_mul(2_246_822_519) >> 11) as u8)
+            .collect();
+        std::fs::write(container.path(&format!("/data/big{index}")), noise).unwrap();
+    }
+    // Slow enough that it cannot be done before the signal, whatever the machine.
+    let slow = json!({"KOPIA_UPLOAD_SPEED": "20000"});
+    let mut running = container.start(&["backup".to_owned()], &env("backup", &slow));
+    running.wait_for("Creating snapshot for");
+    running.terminate();
+    let started = Instant::now();
+    let ended = running.end();
+    assert_eq!(ended.code(), 143, "{}", ended.log);
+    assert!(ended.log.contains("Received SIGTERM"), "{}", ended.log);
+    assert!(ended.log.contains("EXIT_CODE: 143"), "{}", ended.log);
+    // 40 MB at that speed are half an hour.
+    assert!(started.elapsed() < Duration::from_mins(5));
+
+    let log = succeed(&container, "backup", &json!({}));
+    assert!(log.contains("OPERATION_RESULT: SUCCESS"), "{log}");
+    succeed(&container, "restore", &json!({}));
+    same(&container);
+}
+
+#[test]
+#[allow(clippy::print_stdout)] // what was skipped should be seen
+fn pods_of_several_users_share_a_repository() {
+    if !is_root() {
+        println!("skipped: needs to become other users");
+        return;
+    }
+    const GROUP: u32 = 5000;
+    let first = Container::new(1000).with_group(GROUP);
+    let volume = first.path("/mnt");
+    std::os::unix::fs::chown(&volume, Some(0), Some(GROUP)).unwrap();
+    std::fs::set_permissions(&volume, PermissionsExt::from_mode(0o2775)).unwrap();
+    std::fs::write(first.path("/data/a"), "of the first").unwrap();
+    succeed(&first, "backup", &json!({}));
+
+    let second = Container::new(2000).with_group(GROUP);
+    std::fs::remove_dir_all(second.path("/mnt")).unwrap();
+    symlink(&volume, second.path("/mnt")).unwrap();
+    std::fs::write(second.path("/data/b"), "of the second").unwrap();
+    let other = json!({"KOPIA_OVERRIDE_USERNAME": "app2"});
+    succeed(&second, "backup", &other);
+    succeed(&second, "restore", &json!({}));
+    let restored = std::fs::read_to_string(second.path("/restore/data/a")).unwrap();
+    assert_eq!(restored, "of the first");
+    succeed(&first, "backup", &json!({}));
+
+    // A user outside of the group is told who may do what.
+    let third = Container::new(3000);
+    std::fs::remove_dir_all(third.path("/mnt")).unwrap();
+    symlink(&volume, third.path("/mnt")).unwrap();
+    std::fs::write(third.path("/data/c"), "c").unwrap();
+    let refused = run(&third, "backup", &other);
+    assert_eq!(refused.code(), 1, "{}", refused.log);
+    assert!(refused.log.contains("runs as 3000:3000"), "{}", refused.log);
+    assert!(refused.log.contains("fsGroup"), "{}", refused.log);
+}
