@@ -11,6 +11,7 @@
 //! - [`dedup`]: what one has stored, the other does not store again;
 //! - [`bad_input`]: wrong passwords, other formats, full disks, odd names, damaged blobs;
 //! - [`cli`]: the same command lines print the same;
+//! - [`hostile`]: repositories prepared so that a restore writes where it should not;
 //! - [`kill`]: `kill -9` in the middle of a backup.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed precondition is a failed test
@@ -18,6 +19,7 @@
 mod bad_input;
 mod cli;
 mod dedup;
+mod hostile;
 mod kill;
 mod pair;
 #[path = "../program.rs"]

@@ -48,8 +48,6 @@ pub(super) struct Connection {
     pub(super) repository: Repository,
     /// Whether this run made it.
     pub(super) created: bool,
-    /// Where it is, in words.
-    pub(super) place: String,
 }
 
 /// What is at a place.
@@ -69,8 +67,7 @@ pub(super) fn connect(plan: &MoverPlan, context: &Context) -> Result<Connected, 
             Place::Repository(store) => {
                 let repository =
                     open(plan, context, store).map_err(|error| at(context, storage, error))?;
-                let place = storage.describe();
-                return Ok(Connected::Open(Connection { repository, created: false, place }));
+                return Ok(Connected::Open(Connection { repository, created: false }));
             }
             other => last = Some((storage, other)),
         }
@@ -182,13 +179,12 @@ fn create(
         return Err(Failure::new(Reason::ConfigInvalid, error.to_string()));
     }
     let options = creation_options(&plan.creation)?;
-    let described = storage.describe();
-    context.report.info(format!("no repository in {described}: creating one"));
+    context.report.info(format!("no repository in {}: creating one", storage.describe()));
     let config = config_of(plan, storage, context);
     let store = match place {
         Place::Unfinished(store) => {
-            if let Some(repository) = resume(plan, context, &store)? {
-                return Ok(Connection { repository, created: false, place: described });
+            if let Some(connection) = resume(plan, context, &store)? {
+                return Ok(connection);
             }
             store
         }
@@ -197,7 +193,7 @@ fn create(
     match kopist_repo::create(&*store, &plan.password, &options) {
         Ok(()) => {
             let repository = open(plan, context, store)?;
-            Ok(Connection { repository, created: true, place: described })
+            Ok(Connection { repository, created: true })
         }
         // Somebody else was faster.
         Err(
@@ -210,7 +206,7 @@ fn create(
                 ));
             }
             let repository = open(plan, context, store)?;
-            Ok(Connection { repository, created: false, place: described })
+            Ok(Connection { repository, created: false })
         }
         Err(error) => Err(error.into()),
     }
@@ -222,9 +218,10 @@ fn resume(
     plan: &MoverPlan,
     context: &Context,
     store: &Arc<dyn BlobStore>,
-) -> Result<Option<Repository>, Failure> {
+) -> Result<Option<Connection>, Failure> {
     if wait_for_format(context, &**store)? {
-        return open(plan, context, Arc::clone(store)).map(Some);
+        let repository = open(plan, context, Arc::clone(store))?;
+        return Ok(Some(Connection { repository, created: false }));
     }
     let id = BlobId::from(BLOBCFG_BLOB);
     let age = context.clock.now().duration_since(store.metadata(&id)?.timestamp);

@@ -83,6 +83,7 @@ impl Run<'_> {
     pub(super) fn list(&self, dir: &Arc<Dir>, existed: bool) -> Result<(), RestoreError> {
         let result = self.list_entries(dir, existed);
         self.listed();
+        dir.handle.close_if_many();
         result
     }
 
@@ -99,7 +100,7 @@ impl Run<'_> {
             RestoreError::Directory { path: dir.display(b""), source: Box::new(source) }
         })?;
         if self.options.delete_extra && existed {
-            extra::delete(&dir.handle, &entries, &self.counters)
+            extra::delete(&fd, &entries, &self.counters)
                 .map_err(|(name, error)| dir.io("delete", &name, error))?;
         }
         for entry in entries {

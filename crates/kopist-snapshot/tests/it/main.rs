@@ -5,7 +5,6 @@
 
 mod common;
 mod golden;
-mod limits;
 mod oracle;
 mod resolve;
 mod restore;
