@@ -29,21 +29,18 @@ pub(super) fn apply(
     path: &dyn Fn() -> String,
 ) -> Result<(), RestoreError> {
     let check = |what, result| check(what, result, options, path);
-    let stat = rustix::fs::fstat(fd);
-    let stat = stat.map_err(|error| io("look at", error, path))?;
+    let mut stat = rustix::fs::fstat(fd).map_err(|error| io("look at", error, path))?;
     let owner = owner(entry, options);
     if !options.skip_owners && (stat.st_uid, stat.st_gid) != owner {
         let (uid, gid) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
         check("change the owner of", rustix::fs::fchown(fd, Some(uid), Some(gid)))?;
+        // That may have cleared bits.
+        stat = rustix::fs::fstat(fd).map_err(|error| io("look at", error, path))?;
     }
     let mode = entry.mode.to_unix();
-    if !options.skip_permissions {
-        // The change of owner may have cleared bits.
-        let stat = rustix::fs::fstat(fd).map_err(|error| io("look at", error, path))?;
-        if stat.st_mode & 0o7777 != mode {
-            let mode = Mode::from_raw_mode(mode);
-            check("change the permissions of", rustix::fs::fchmod(fd, mode))?;
-        }
+    if !options.skip_permissions && stat.st_mode & 0o7777 != mode {
+        let mode = Mode::from_raw_mode(mode);
+        check("change the permissions of", rustix::fs::fchmod(fd, mode))?;
     }
     if !options.skip_times {
         check("change the times of", rustix::fs::futimens(fd, &times(entry)))?;

@@ -135,7 +135,9 @@ impl Run<'_> {
             }
             return Ok(());
         }
-        let fd = self.open(job, total)?;
+        // One write of everything gives a new file its size.
+        let whole = offset == 0 && data.len() as u64 == total && !self.options.sparse;
+        let fd = self.open(job, if whole { 0 } else { total })?;
         let write = if self.options.sparse { write_sparse } else { write_at };
         write(&fd, offset, data).map_err(|error| job.io("write", error))?;
         count(&self.counters.bytes, data.len() as u64);
@@ -152,7 +154,9 @@ impl Run<'_> {
         let temporary = self.options.atomic.then(temporary_name);
         let name = temporary.as_deref().unwrap_or(&job.entry.name);
         let fd = create(&dir, name).map_err(|error| job.io("create", error))?;
-        rustix::fs::ftruncate(&fd, total).map_err(|error| job.io("set the size of", error))?;
+        if total > 0 {
+            rustix::fs::ftruncate(&fd, total).map_err(|error| job.io("set the size of", error))?;
+        }
         let fd = Arc::new(fd);
         *output = Output::File { fd: fd.clone(), temporary };
         Ok(fd)
