@@ -83,7 +83,6 @@ impl Run<'_> {
     pub(super) fn list(&self, dir: &Arc<Dir>, existed: bool) -> Result<(), RestoreError> {
         let result = self.list_entries(dir, existed);
         self.listed();
-        dir.handle.close_if_many();
         result
     }
 
@@ -100,7 +99,7 @@ impl Run<'_> {
             RestoreError::Directory { path: dir.display(b""), source: Box::new(source) }
         })?;
         if self.options.delete_extra && existed {
-            extra::delete(&fd, &entries, &self.counters)
+            extra::delete(&dir.handle, &entries, &self.counters)
                 .map_err(|(name, error)| dir.io("delete", &name, error))?;
         }
         for entry in entries {

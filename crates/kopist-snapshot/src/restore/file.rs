@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use super::directory::Dir;
 use super::run::Run;
 use super::{RestoreError, attributes, count};
+use crate::fs::handle::{Identity, identity};
 
 /// A file or link to write.
 pub(super) struct Job {
@@ -30,10 +31,38 @@ enum Output {
     /// Nothing was written yet.
     #[default]
     None,
-    /// An open file, under this name if it is not its own yet.
-    File { fd: Arc<OwnedFd>, temporary: Option<Vec<u8>> },
+    /// A file.
+    File(Written),
     /// The target of a link.
     Link(Vec<u8>),
+}
+
+/// A file that is not complete.
+struct Written {
+    /// Closed while many other files are open.
+    fd: Option<Arc<OpenFile>>,
+    identity: Identity,
+    /// The name that it has as long as it is not its own yet.
+    temporary: Option<Vec<u8>>,
+}
+
+/// An open file, which counts as one.
+struct OpenFile {
+    fd: OwnedFd,
+    open: Arc<AtomicUsize>,
+}
+
+impl OpenFile {
+    fn new(fd: OwnedFd, open: &Arc<AtomicUsize>) -> Arc<Self> {
+        open.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self { fd, open: open.clone() })
+    }
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Holes are made of multiples of this.
@@ -105,12 +134,11 @@ impl Run<'_> {
                 Ok(()) => {}
                 Err(error) => self.fail_job(job, error),
             }
-        } else if let Output::File { temporary: Some(name), .. } = output
+        } else if let Output::File(Written { temporary: Some(name), .. }) = output
             && let Ok(fd) = job.dir.handle.fd()
         {
             let _ = rustix::fs::unlinkat(&*fd, name, AtFlags::empty());
         }
-        job.dir.handle.close_if_many();
         self.task_done(&job.dir);
     }
 
@@ -137,29 +165,53 @@ impl Run<'_> {
         }
         // One write of everything gives a new file its size.
         let whole = offset == 0 && data.len() as u64 == total && !self.options.sparse;
-        let fd = self.open(job, if whole { 0 } else { total })?;
+        let file = self.open(job, if whole { 0 } else { total })?;
         let write = if self.options.sparse { write_sparse } else { write_at };
-        write(&fd, offset, data).map_err(|error| job.io("write", error))?;
+        write(&file.fd, offset, data).map_err(|error| job.io("write", error))?;
+        if self.open_files.load(Ordering::Relaxed) > self.most_open_files
+            && let Output::File(written) = &mut *job.output.lock()
+        {
+            written.fd = None;
+        }
         count(&self.counters.bytes, data.len() as u64);
         Ok(())
     }
 
     /// The open file of a job; made with the first chunk.
-    fn open(&self, job: &Job, total: u64) -> Result<Arc<OwnedFd>, RestoreError> {
+    fn open(&self, job: &Job, total: u64) -> Result<Arc<OpenFile>, RestoreError> {
         let mut output = job.output.lock();
-        if let Output::File { fd, .. } = &*output {
-            return Ok(fd.clone());
+        if let Output::File(written) = &mut *output {
+            return self.open_again(job, written);
         }
         let dir = job.dir.handle.fd().map_err(|error| job.io("open the directory of", error))?;
         let temporary = self.options.atomic.then(temporary_name);
         let name = temporary.as_deref().unwrap_or(&job.entry.name);
-        let fd = create(&dir, name).map_err(|error| job.io("create", error))?;
+        let (fd, identity) = create(&dir, name).map_err(|error| job.io("create", error))?;
         if total > 0 {
             rustix::fs::ftruncate(&fd, total).map_err(|error| job.io("set the size of", error))?;
         }
-        let fd = Arc::new(fd);
-        *output = Output::File { fd: fd.clone(), temporary };
-        Ok(fd)
+        let file = OpenFile::new(fd, &self.open_files);
+        *output = Output::File(Written { fd: Some(file.clone()), identity, temporary });
+        Ok(file)
+    }
+
+    fn open_again(&self, job: &Job, written: &mut Written) -> Result<Arc<OpenFile>, RestoreError> {
+        if let Some(file) = &written.fd {
+            return Ok(file.clone());
+        }
+        let dir = job.dir.handle.fd().map_err(|error| job.io("open the directory of", error))?;
+        let name = written.temporary.as_deref().unwrap_or(&job.entry.name);
+        let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&*dir, name, flags, Mode::empty())
+            .map_err(|error| job.io("open again", error))?;
+        let stat = rustix::fs::fstat(&fd).map_err(|error| job.io("look at", error))?;
+        if identity(&stat) != written.identity {
+            let replaced = io::Error::other("another file took its place meanwhile");
+            return Err(job.io("go on with", replaced));
+        }
+        let file = OpenFile::new(fd, &self.open_files);
+        written.fd = Some(file.clone());
+        Ok(file)
     }
 
     fn complete(&self, job: &Job, output: Output) -> Result<(), RestoreError> {
@@ -183,14 +235,15 @@ impl Run<'_> {
             }
             output => output,
         };
-        let Output::File { fd, temporary } = output else {
+        let Output::File(mut written) = output else {
             return Err(job.io("create", Errno::INVAL));
         };
-        attributes::apply(&fd, &job.entry, self.options, &path)?;
+        let file = self.open_again(job, &mut written)?;
+        attributes::apply(&file.fd, &job.entry, self.options, &path)?;
         if self.options.flush_files {
-            rustix::fs::fsync(&fd).map_err(|error| job.io("flush", error))?;
+            rustix::fs::fsync(&file.fd).map_err(|error| job.io("flush", error))?;
         }
-        if let Some(temporary) = temporary {
+        if let Some(temporary) = written.temporary {
             rustix::fs::renameat(&*dir, temporary, &*dir, &*job.entry.name)
                 .map_err(|error| job.io("rename a complete file to", error))?;
         }
@@ -200,7 +253,7 @@ impl Run<'_> {
 }
 
 /// Creates or empties a regular file. A symbolic link in its place is replaced, not followed.
-fn create(dir: &OwnedFd, name: &[u8]) -> io::Result<OwnedFd> {
+fn create(dir: &OwnedFd, name: &[u8]) -> io::Result<(OwnedFd, Identity)> {
     let flags = OFlags::WRONLY
         | OFlags::CREATE
         | OFlags::TRUNC
@@ -220,10 +273,11 @@ fn create(dir: &OwnedFd, name: &[u8]) -> io::Result<OwnedFd> {
         }
         result => result?,
     };
-    if FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode) != FileType::RegularFile {
+    let stat = rustix::fs::fstat(&fd)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(io::Error::other("something that is not a file is in its place"));
     }
-    Ok(fd)
+    Ok((fd, identity(&stat)))
 }
 
 fn is_file(dir: &OwnedFd, name: &[u8]) -> bool {

@@ -12,7 +12,7 @@ use super::directory::Dir;
 use super::file::Job;
 use super::window::Window;
 use super::{Counters, RestoreError, RestoreOptions, RestoreProgress, RestoreStats, count};
-use crate::fs::handle::DirHandle;
+use crate::fs::handle::{DirHandle, share_of_descriptors};
 use crate::queue::Queue;
 
 /// A piece of work.
@@ -35,6 +35,9 @@ pub(super) struct Run<'a> {
     gathering: Mutex<Gathering>,
     /// Directories that were found and not listed yet: more files may come.
     pub(super) unlisted: AtomicUsize,
+    /// How many files are open, and how many may stay open while nothing is written to them.
+    pub(super) open_files: Arc<AtomicUsize>,
+    pub(super) most_open_files: usize,
     failed: AtomicBool,
     error: Mutex<Option<RestoreError>>,
 }
@@ -65,6 +68,8 @@ impl<'a> Run<'a> {
             counters: Counters::default(),
             gathering: Mutex::default(),
             unlisted: AtomicUsize::new(0),
+            open_files: Arc::default(),
+            most_open_files: share_of_descriptors(),
             failed: AtomicBool::new(false),
             error: Mutex::new(None),
         }

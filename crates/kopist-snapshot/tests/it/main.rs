@@ -5,6 +5,7 @@
 
 mod common;
 mod golden;
+mod limits;
 mod oracle;
 mod resolve;
 mod restore;
