@@ -102,8 +102,9 @@ impl Job {
 impl Run<'_> {
     /// Writes one chunk of a file, or remembers why it cannot.
     pub(super) fn write_chunk(&self, job: &Arc<Job>, offset: u64, total: u64, data: &[u8]) {
+        let wanted = !job.has_failed() || self.keeps_damaged();
         if !self.stopped()
-            && !job.has_failed()
+            && wanted
             && let Err(error) = self.write(job, offset, total, data)
         {
             self.fail_job(job, error);
@@ -111,8 +112,8 @@ impl Run<'_> {
         self.chunk_done(job);
     }
 
-    /// A file cannot be restored. What exists of it stays, without its attributes, so that it
-    /// does not look like what it should be.
+    /// A file cannot be restored. If what exists of it stays, then without its attributes, so
+    /// that it does not look like what it should be.
     pub(super) fn fail_job(&self, job: &Job, error: RestoreError) {
         if !job.failed.swap(true, Ordering::Relaxed) {
             self.report(error);
@@ -134,12 +135,27 @@ impl Run<'_> {
                 Ok(()) => {}
                 Err(error) => self.fail_job(job, error),
             }
-        } else if let Output::File(Written { temporary: Some(name), .. }) = output
-            && let Ok(fd) = job.dir.handle.fd()
+        } else if let Output::File(written) = output
+            && !self.keeps_damaged()
         {
-            let _ = rustix::fs::unlinkat(&*fd, name, AtFlags::empty());
+            self.remove(job, written);
         }
         self.task_done(&job.dir);
+    }
+
+    /// Whether what could be read of a damaged file is worth writing.
+    fn keeps_damaged(&self) -> bool {
+        self.options.keep_damaged && !self.options.atomic
+    }
+
+    /// Removes a file that is not complete. The error that is reported is the one that led here.
+    fn remove(&self, job: &Job, mut written: Written) {
+        if self.open_again(job, &mut written).is_ok()
+            && let Ok(dir) = job.dir.handle.fd()
+        {
+            let name = written.temporary.as_deref().unwrap_or(&job.entry.name);
+            let _ = rustix::fs::unlinkat(&*dir, name, AtFlags::empty());
+        }
     }
 
     fn write(&self, job: &Job, offset: u64, total: u64, data: &[u8]) -> Result<(), RestoreError> {

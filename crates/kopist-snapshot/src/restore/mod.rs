@@ -66,6 +66,9 @@ pub struct RestoreOptions {
     pub skip_existing: bool,
     /// Delete what the snapshot does not have.
     pub delete_extra: bool,
+    /// Keep what could be read of a file that is damaged, as kopia does: with zeros for the rest,
+    /// and without its attributes. Without this it is removed. With `atomic` it always is.
+    pub keep_damaged: bool,
     /// To stop it from outside.
     pub cancel: Cancel,
 }
@@ -89,6 +92,7 @@ impl Default for RestoreOptions {
             ignore_errors: false,
             skip_existing: false,
             delete_extra: false,
+            keep_damaged: true,
             cancel: Cancel::default(),
         }
     }

@@ -1,9 +1,11 @@
 //! One restore while it runs: what the workers share, and the workers.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use kopist_blob::BlobId;
 use kopist_format::directory::{DirEntry, EntryType};
 use kopist_repo::{PackRun, Repository};
 use parking_lot::Mutex;
@@ -38,6 +40,8 @@ pub(super) struct Run<'a> {
     /// How many files are open, and how many may stay open while nothing is written to them.
     pub(super) open_files: Arc<AtomicUsize>,
     pub(super) most_open_files: usize,
+    /// Packs that are neither there nor replaced by others.
+    pub(super) lost_packs: Mutex<HashSet<BlobId>>,
     failed: AtomicBool,
     error: Mutex<Option<RestoreError>>,
 }
@@ -70,6 +74,7 @@ impl<'a> Run<'a> {
             unlisted: AtomicUsize::new(0),
             open_files: Arc::default(),
             most_open_files: share_of_descriptors(),
+            lost_packs: Mutex::default(),
             failed: AtomicBool::new(false),
             error: Mutex::new(None),
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use kopist_blob::BlobId;
 use kopist_format::compression::decompress;
 use kopist_format::id::ContentId;
 use kopist_repo::{Chunk, ContentInfo, PackRun, PlanOptions, RepoError};
@@ -137,10 +138,20 @@ impl Run<'_> {
                 Ok(())
             });
             // What was not visited is tried one by one, which also finds what has been moved.
-            if result.is_err() && !self.stopped() {
+            if let Err(error) = result
+                && !self.stopped()
+            {
+                let text = error.to_string();
                 for content in &run.contents[done.min(run.contents.len())..] {
                     done += 1;
-                    self.distribute(window, content, self.repo.read_content(&content.id));
+                    let error = RepoError::ContentUnreadable {
+                        id: content.id,
+                        pack: run.pack.clone(),
+                        offset: content.offset.into(),
+                        length: content.packed_length.into(),
+                        source: text.clone().into(),
+                    };
+                    self.distribute(window, content, Err(error));
                 }
             }
         }
@@ -153,9 +164,35 @@ impl Run<'_> {
         }
     }
 
+    /// Maintenance may have moved a content since its place was looked up, or a cache or a second
+    /// read may have it. For a pack that is gone one content tries: every try reads the indexes
+    /// anew, and after the first one they say where the others are.
+    fn second_try(&self, content: &ContentInfo, error: RepoError) -> Result<Bytes, RepoError> {
+        let Some(place) = self.repo.content_info(&content.id)? else { return Err(error) };
+        let pack = BlobId::from(place.pack.as_str());
+        let was_moved = place.pack != content.pack;
+        let is_lost = || self.lost_packs.lock().contains(&pack);
+        let is_gone = || self.repo.store().metadata(&pack).is_err_and(|e| e.is_not_found());
+        if !is_lost() && (was_moved || !is_gone()) {
+            return self.repo.read_content(&content.id);
+        }
+        // The others wait for the one that tries.
+        let mut lost = self.lost_packs.lock();
+        if !lost.contains(&pack) {
+            return self.repo.read_content(&content.id).inspect_err(|_| {
+                lost.insert(pack);
+            });
+        }
+        drop(lost);
+        // Meanwhile the indexes may have been read anew.
+        match self.repo.content_info(&content.id)? {
+            Some(now) if now.pack != place.pack => self.repo.read_content(&content.id),
+            _ => Err(error),
+        }
+    }
+
     fn distribute(&self, window: &Window, content: &ContentInfo, data: Result<Bytes, RepoError>) {
-        // Maintenance may have moved it, and a cache or a second try may have it.
-        let data = data.or_else(|_| self.repo.read_content(&content.id));
+        let data = data.or_else(|error| self.second_try(content, error));
         let places = window.places_of(&content.id);
         let data = match data {
             Ok(data) => data,

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
-use kopist_blob::{BlobId, BlobStore, ByteRange, PutOptions, list_all};
+use kopist_blob::{BlobId, BlobStore, ByteRange, Operation, PutOptions, Recording, list_all};
 use kopist_format::directory::{DirBuilder, DirEntry, EntryType, Permissions, UtcNanos};
 use kopist_format::id::{IdPrefix, ObjectId};
 use kopist_repo::{ObjectOptions, Repository};
@@ -307,6 +307,138 @@ fn attributes_are_applied_even_where_entries_fail() {
     // The damaged file is not there as if it were whole.
     let differences = compare(&list(&source), &list(&target), Comparison::contents());
     assert_eq!(differences.missing.len() + differences.different.len(), 1, "{differences}");
+}
+
+fn lost_object(text: &str) -> ObjectId {
+    text.parse().unwrap()
+}
+
+#[test]
+fn a_file_with_a_lost_part_is_kept_or_removed() {
+    let temp = tempfile::tempdir().unwrap();
+    let (_, repo) = new_repository();
+    let part = write_file(&repo, b"0123456789");
+    let list = format!(
+        r#"{{"stream":"kopia:indirect","entries":[{{"l":10,"o":"{part}"}},{{"s":10,"l":5,"o":"00112233445566778899aabbccddeeff"}}]}}"#
+    );
+    let writer = writer(&repo);
+    let options = ObjectOptions { prefix: Some(IdPrefix::INDIRECT), ..ObjectOptions::default() };
+    let list = writer.write_object(list.as_bytes(), options).unwrap();
+    writer.flush().unwrap();
+    let damaged = file("damaged", ObjectId::indirect(list).unwrap(), 15);
+    let lost = file("lost", lost_object("00112233445566778899aabbccddeeff"), 15);
+    let root = write_directory(&repo, vec![damaged, lost]);
+    for (atomic, keep_damaged) in [(false, true), (false, false), (true, true), (true, false)] {
+        let target = temp.path().join(format!("{atomic}{keep_damaged}"));
+        let options = RestoreOptions {
+            atomic,
+            keep_damaged,
+            ignore_errors: true,
+            ..RestoreOptions::default()
+        };
+        let stats = restore_to(&repo, &root, &target, &options).unwrap();
+        assert_eq!((stats.files, stats.ignored_errors), (0, 2));
+        if keep_damaged && !atomic {
+            let kept = target.join("damaged");
+            assert_eq!(fs::read(&kept).unwrap(), b"0123456789\0\0\0\0\0");
+            // It does not pass for what it should be.
+            assert_ne!(fs::metadata(&kept).unwrap().mtime(), 0);
+            fs::remove_file(kept).unwrap();
+        }
+        assert_eq!(fs::read_dir(&target).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn indexes_are_read_anew_once_for_a_lost_pack() {
+    let temp = tempfile::tempdir().unwrap();
+    let source = temp.path().join("source");
+    fs::create_dir(&source).unwrap();
+    for number in 0..50 {
+        fs::write(source.join(number.to_string()), Rng::new(number).bytes(500)).unwrap();
+    }
+    let (store, repo) = new_repository();
+    let root = root_of(&snapshot(&repo, &source));
+    let recording = std::sync::Arc::new(Recording::new(store.clone()));
+    let repo = open(recording.clone());
+    recording.clear();
+    repo.refresh().unwrap();
+    let once = recording.count(Operation::List);
+    assert!(once > 0);
+    store.delete(&list_all(&*store, "p").unwrap()[0].id).unwrap();
+    recording.clear();
+    let options = RestoreOptions { ignore_errors: true, ..RestoreOptions::default() };
+    let stats = restore_to(&repo, &root, &temp.path().join("target"), &options).unwrap();
+    assert_eq!((stats.files, stats.ignored_errors), (0, 50));
+    assert_eq!(recording.count(Operation::List), once);
+}
+
+#[test]
+fn a_link_of_an_earlier_restore_is_not_followed() {
+    let temp = tempfile::tempdir().unwrap();
+    let outside = temp.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    let (_, repo) = new_repository();
+    let to = outside.to_str().unwrap();
+    let link = DirEntry {
+        kind: EntryType::Symlink,
+        ..file("d", write_file(&repo, to.as_bytes()), to.len())
+    };
+    let first = write_directory(&repo, vec![link]);
+    let inner = write_directory(&repo, vec![file("evil", write_file(&repo, b"1"), 1)]);
+    let second = write_directory(&repo, vec![DirEntry { name: b"d"[..].into(), ..inner }]);
+    let target = temp.path().join("target");
+    restore_to(&repo, &first, &target, &RestoreOptions::default()).unwrap();
+    let error = restore_to(&repo, &second, &target, &RestoreOptions::default()).unwrap_err();
+    assert!(matches!(error, RestoreError::Exists { .. }), "{error}");
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+}
+
+#[test]
+fn a_directory_that_cannot_be_read_is_one_error_and_has_its_attributes() {
+    let temp = tempfile::tempdir().unwrap();
+    let (_, repo) = new_repository();
+    let good = file("good", write_file(&repo, b"1"), 1);
+    let lost = DirEntry {
+        name: b"lost"[..].into(),
+        kind: EntryType::Directory,
+        mode: Permissions::from_unix(0o750),
+        mtime: UtcNanos(1_500_000_000_000_000_001),
+        object: Some(lost_object("k00112233445566778899aabbccddeeff")),
+        ..DirEntry::default()
+    };
+    let odd = DirEntry { kind: "x".into(), ..file("odd", good.object.unwrap(), 1) };
+    let none = DirEntry { object: None, ..file("none", good.object.unwrap(), 1) };
+    let root = write_directory(&repo, vec![good, lost, odd, none]);
+    let target = temp.path().join("target");
+    let options = RestoreOptions { ignore_errors: true, ..RestoreOptions::default() };
+    let stats = restore_to(&repo, &root, &target, &options).unwrap();
+    assert_eq!((stats.files, stats.directories, stats.ignored_errors), (1, 2, 3));
+    let lost = fs::metadata(target.join("lost")).unwrap();
+    assert_eq!(lost.permissions().mode() & 0o7777, 0o750);
+    assert_eq!((lost.mtime(), lost.mtime_nsec()), (1_500_000_000, 1));
+    // A file does not take the place of a directory.
+    let file = file("f", write_file(&repo, b"2"), 1);
+    assert!(restore_to(&repo, &file, &target, &RestoreOptions::default()).is_err());
+    assert!(target.join("good").is_file());
+}
+
+#[test]
+fn attributes_are_left_when_asked() {
+    let temp = tempfile::tempdir().unwrap();
+    let (_, repo) = new_repository();
+    let root = write_directory(&repo, vec![file("f", write_file(&repo, b"1"), 1)]);
+    let options = RestoreOptions {
+        skip_owners: true,
+        skip_permissions: true,
+        skip_times: true,
+        ..RestoreOptions::default()
+    };
+    let target = temp.path().join("target");
+    restore_to(&repo, &root, &target, &options).unwrap();
+    let found = fs::metadata(target.join("f")).unwrap();
+    assert_eq!(found.permissions().mode() & 0o7777, 0o600);
+    assert_ne!(found.mtime(), 0);
 }
 
 #[test]
