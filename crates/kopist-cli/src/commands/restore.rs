@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use jiff::tz::TimeZone;
 use kopist_format::{directory::DirEntry, id::ObjectId};
 use kopist_repo::Repository;
 use kopist_snapshot::{
-    SourceInfo, browse,
+    SnapshotError, SourceInfo, browse,
+    resolve::{SnapshotTime, by_path},
     restore::{RestoreOptions, RestoreStats, restore},
 };
 
@@ -13,8 +15,8 @@ use crate::commands::shared;
 use crate::grammar::Matches;
 use crate::grammar::{Arg, Command};
 use crate::{
-    app::{App, Outcome},
-    commands::sources::{entry_below, snapshots_with, source},
+    app::{App, Outcome, now},
+    commands::sources::source,
     env::absolute,
     error::{CommandError, Context as _},
     progress::RestoreLine,
@@ -141,37 +143,23 @@ fn find(
         return Ok(named.context("unable to get filesystem entry")?.entry);
     }
     let wanted = source(repo, from).context(format!("invalid directory: '{from}'"))?;
-    if wanted.path.is_empty() {
-        return Err(CommandError::new("the source must contain a path element"));
-    }
-    let nothing = || CommandError::new(format!("no snapshots contain data for {from}"));
-    let mut snapshots = snapshots_with(&view, &wanted);
-    snapshots.retain(kopist_format::snapshot::SnapshotManifest::is_complete);
-    snapshots.sort_by_key(|manifest| std::cmp::Reverse(manifest.start_time));
-    match matches.text("snapshot-time").as_deref() {
-        None | Some("" | "latest") => {}
-        Some("oldest") => snapshots.reverse(),
-        Some(_) => {
-            return Err(CommandError::not_supported(
-                "a --snapshot-time other than latest and oldest (give the id of the snapshot)",
-            ));
+    let time = matches.text("snapshot-time").unwrap_or_default();
+    let time = SnapshotTime::parse(&time, now(), &TimeZone::system())?;
+    let found = by_path(repo, &view, &wanted, time).map_err(|error| match error {
+        SnapshotError::NoSnapshot(_) => {
+            CommandError::new(format!("no snapshots contain data for {from}"))
         }
-    }
-    for manifest in snapshots {
-        let below = wanted.path.strip_prefix(&manifest.source.path).unwrap_or_default();
-        let below = below.trim_start_matches('/').to_owned();
-        let (origin, time) = (SourceInfo::from(&manifest.source), manifest.start_time);
-        let Ok(root) = browse::of_snapshot(manifest) else { continue };
-        let Ok(entry) = entry_below(repo, root.entry, &below) else { continue };
-        let object = entry.object.map(|id| id.to_string()).unwrap_or_default();
-        let time = app.time(time.to_timestamp());
-        app.info(format!(
-            "Restoring from\n   Snapshot source: {origin}\n   Snapshot time: {time}\n   \
-             Relative path: {below}\n   Object ID: {object}"
-        ));
-        return Ok(entry);
-    }
-    Err(nothing())
+        error => error.into(),
+    })?;
+    app.info(format!(
+        "Restoring from\n   Snapshot source: {}\n   Snapshot time: {}\n   Relative path: {}\n   \
+         Object ID: {}",
+        SourceInfo::from(&found.snapshot.source),
+        app.time(found.snapshot.start_time.to_timestamp()),
+        found.relative,
+        found.entry.object.map(|id| id.to_string()).unwrap_or_default()
+    ));
+    Ok(found.entry)
 }
 
 fn summarize(app: &App, stats: &RestoreStats) {

@@ -48,6 +48,8 @@ pub(super) struct Connection {
     pub(super) repository: Repository,
     /// Whether this run made it.
     pub(super) created: bool,
+    /// Where it is, in words.
+    pub(super) place: String,
 }
 
 /// What is at a place.
@@ -67,7 +69,8 @@ pub(super) fn connect(plan: &MoverPlan, context: &Context) -> Result<Connected, 
             Place::Repository(store) => {
                 let repository =
                     open(plan, context, store).map_err(|error| at(context, storage, error))?;
-                return Ok(Connected::Open(Connection { repository, created: false }));
+                let place = storage.describe();
+                return Ok(Connected::Open(Connection { repository, created: false, place }));
             }
             other => last = Some((storage, other)),
         }
@@ -179,12 +182,13 @@ fn create(
         return Err(Failure::new(Reason::ConfigInvalid, error.to_string()));
     }
     let options = creation_options(&plan.creation)?;
-    context.report.info(format!("no repository in {}: creating one", storage.describe()));
+    let described = storage.describe();
+    context.report.info(format!("no repository in {described}: creating one"));
     let config = config_of(plan, storage, context);
     let store = match place {
         Place::Unfinished(store) => {
-            if let Some(connection) = resume(plan, context, &store)? {
-                return Ok(connection);
+            if let Some(repository) = resume(plan, context, &store)? {
+                return Ok(Connection { repository, created: false, place: described });
             }
             store
         }
@@ -193,7 +197,7 @@ fn create(
     match kopist_repo::create(&*store, &plan.password, &options) {
         Ok(()) => {
             let repository = open(plan, context, store)?;
-            Ok(Connection { repository, created: true })
+            Ok(Connection { repository, created: true, place: described })
         }
         // Somebody else was faster.
         Err(
@@ -206,7 +210,7 @@ fn create(
                 ));
             }
             let repository = open(plan, context, store)?;
-            Ok(Connection { repository, created: false })
+            Ok(Connection { repository, created: false, place: described })
         }
         Err(error) => Err(error.into()),
     }
@@ -218,10 +222,9 @@ fn resume(
     plan: &MoverPlan,
     context: &Context,
     store: &Arc<dyn BlobStore>,
-) -> Result<Option<Connection>, Failure> {
+) -> Result<Option<Repository>, Failure> {
     if wait_for_format(context, &**store)? {
-        let repository = open(plan, context, Arc::clone(store))?;
-        return Ok(Some(Connection { repository, created: false }));
+        return open(plan, context, Arc::clone(store)).map(Some);
     }
     let id = BlobId::from(BLOBCFG_BLOB);
     let age = context.clock.now().duration_since(store.metadata(&id)?.timestamp);

@@ -90,6 +90,8 @@ fn options(plan: &RestorePlan, context: &Context) -> RestoreOptions {
         overwrite_directories: arguments.overwrite_directories.unwrap_or(true),
         overwrite_files: arguments.overwrite_files.unwrap_or(true),
         overwrite_symlinks: arguments.overwrite_symlinks.unwrap_or(true),
+        // A volume gets whole files only.
+        keep_damaged: false,
         sparse: arguments.sparse.unwrap_or(false),
         atomic: true,
         flush_files: false,

@@ -153,9 +153,9 @@ fn remove(path: &Path) -> std::io::Result<()> {
 
 /// Says where the run is connected to, once.
 fn connected(plan: &MoverPlan, context: &Context, connection: &connect::Connection) {
-    let place = plan.storage.first().map(crate::plan::Storage::describe).unwrap_or_default();
     context.report.info(format!(
-        "Repository connected: {place}, format {}, as {}@{}",
+        "Repository connected: {}, format {}, as {}@{}",
+        connection.place,
         connection.repository.format().mutable.version,
         plan.identity.username,
         plan.identity.hostname
