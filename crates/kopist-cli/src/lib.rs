@@ -5,7 +5,7 @@
 //! - [`grammar`]: the command line as tables, and their parser;
 //! - [`commands`]: the commands, one file each;
 //! - [`output`]: streams, log files, and the forms of sizes, times and JSON;
-//! - [`env`]: variables, directories, user and host;
+//! - [`mod@env`]: variables, directories, user and host;
 //! - [`app`]: the global flags and what every command needs.
 //!
 //! Standard output carries results only. Exit codes: 0 success, 1 failure, 3 a command that

@@ -1,6 +1,6 @@
 //! The connected repository of a command.
 //!
-//! A command asks for the kind of access it needs, [`read`] or [`write`]; opening, passwords,
+//! A command asks for the kind of access it needs, [`read`] or `write`; opening, passwords,
 //! flushing, maintenance that is due and the texts of errors are here.
 
 use std::{path::Path, sync::Arc};

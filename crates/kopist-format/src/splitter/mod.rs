@@ -16,7 +16,7 @@
 //!
 //! For an average size A a dynamic chunk has at least A/2 and at most 2·A bytes, and 64 bytes are
 //! fewer than any A/2. So the hash need not be rolled over the whole chunk: everything up to 64
-//! bytes before the first possible cut is skipped, and [`scan`] then looks at several stretches
+//! bytes before the first possible cut is skipped, and `scan` then looks at several stretches
 //! of the data at once, which hides the latency of the table lookups.
 //!
 //! Sources: `kopia:repo/splitter/`, module `github.com/chmduquesne/rollinghash`.

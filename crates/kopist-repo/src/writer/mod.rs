@@ -120,7 +120,7 @@ fn count(counter: &AtomicU64, by: u64) {
     counter.fetch_add(by, Ordering::Relaxed);
 }
 
-/// Writes contents, objects and manifests. See the [module documentation](self).
+/// Writes contents, objects and manifests. See the module documentation.
 ///
 /// Clones are the same writer. Dropping the last one without [`flush`](Self::flush) discards what
 /// was not flushed.
