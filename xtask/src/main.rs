@@ -21,6 +21,7 @@ usage: cargo xtask CHORE
                     elsewhere, compare
   test              everything that must hold: format, lints, licences, tests, image
   image [TAG]       build the container image with buildah
+  image-test        only the image's part of `test`: build it, back up and restore in it
   fuzz [SECONDS]    run every fuzz target for SECONDS (default 60)
   bench [ROUNDS]    measure kopist and kopia in turns, print a table (default 3 rounds)
 ";
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Some("demo") => demo::run(rest.first().map(std::path::Path::new)),
         Some("test") => test::run(),
         Some("image") => image::build_release(rest.first().map_or("kopist:latest", String::as_str)),
+        Some("image-test") => image::test(),
         Some("fuzz") => step::number(rest.first(), 60).and_then(fuzz::run),
         Some("bench") => step::number(rest.first(), 3).and_then(bench::run),
         Some(bench::MEASURE) => bench::measure_child(rest),
