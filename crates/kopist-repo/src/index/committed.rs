@@ -11,7 +11,7 @@ use kopist_blob::{BlobId, BlobMeta};
 use kopist_format::index::Index;
 use parking_lot::{Mutex, RwLock};
 
-use super::{IndexView, Segment, segment::SMALL};
+use super::{IndexView, Segment, segment::choose_merged};
 use crate::{
     cache::{IndexBytes, IndexFiles, SharedIndexBytes},
     error::{RepoError, Result},
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Index blobs fetched at once.
-const PARALLEL: usize = 8;
+const PARALLEL: usize = 16;
 /// Loading is tried this often when blobs vanish (another client compacts and cleans up).
 const ATTEMPTS: u32 = 10;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -221,32 +221,32 @@ impl CommittedIndex {
             self.current.write().refreshed = started;
             return Ok(());
         }
-        let in_use: HashSet<&str> = set.blobs.iter().map(BlobId::as_str).collect();
-        loader.segments.retain(|blob, _| in_use.contains(blob.as_str()));
-        let ordered = set.blobs.iter().filter_map(|blob| loader.segments.get(blob));
-        let (small, mut segments): (Vec<_>, Vec<_>) =
-            ordered.cloned().partition(|segment| segment.index.len() < SMALL);
-        if small.len() > 1 {
-            let same = loader.merged.take().filter(|merged| {
-                merged.blobs.iter().eq(small.iter().flat_map(|segment| &segment.blobs))
-            });
-            let merged = match same {
-                Some(merged) => Some(merged),
-                None => Segment::merge(&small)?.map(Arc::new),
-            };
-            match merged {
-                Some(merged) => {
-                    loader.merged = Some(Arc::clone(&merged));
-                    segments.push(merged);
-                }
-                None => segments.extend(small),
+        let active: HashSet<&BlobId> = set.blobs.iter().collect();
+        loader.segments.retain(|blob, _| active.contains(blob));
+        let mut segments: Vec<Arc<Segment>> =
+            set.blobs.iter().filter_map(|blob| loader.segments.get(blob)).cloned().collect();
+        let lengths: Vec<usize> = segments.iter().map(|segment| segment.index.len()).collect();
+        let mut chosen = choose_merged(&lengths);
+        chosen.sort_unstable();
+        let parts: Vec<Arc<Segment>> =
+            chosen.iter().filter_map(|position| segments.get(*position)).cloned().collect();
+        let known = loader.merged.take().filter(|merged| {
+            merged.blobs.iter().eq(parts.iter().flat_map(|segment| &segment.blobs))
+        });
+        loader.merged = match known {
+            Some(merged) => Some(merged),
+            None if parts.is_empty() => None,
+            None => Segment::merge(&parts, self.files.as_ref())?.map(Arc::new),
+        };
+        if let Some(merged) = &loader.merged {
+            for position in chosen.into_iter().rev() {
+                segments.remove(position);
             }
-        } else {
-            loader.merged = None;
-            segments.extend(small);
+            segments.push(Arc::clone(merged));
         }
         if let Some(files) = &self.files {
-            files.sweep(&in_use);
+            let merged = loader.merged.iter().filter_map(|merged| merged.file.as_deref());
+            files.sweep(&set.blobs.iter().map(BlobId::as_str).chain(merged).collect());
         }
         let view = Arc::new(IndexView::new(segments, set.watermark, revision + 1));
         loader.set = set;

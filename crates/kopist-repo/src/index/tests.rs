@@ -7,7 +7,7 @@ use kopist_format::{
 use proptest::prelude::*;
 
 use super::{ContentSet, IndexView, KeyRange, Segment};
-use crate::cache::IndexBytes;
+use crate::cache::{IndexBytes, IndexFiles};
 
 fn entry() -> impl Strategy<Value = Entry> {
     // Few ids, times and packs, so that indexes contradict each other.
@@ -60,7 +60,7 @@ proptest! {
         let mut segments: Vec<_> =
             indexes.iter().enumerate().filter_map(|(n, entries)| segment(n, entries)).collect();
         if merge_them && !segments.is_empty() {
-            segments = vec![Arc::new(Segment::merge(&segments).unwrap().unwrap())];
+            segments = vec![Arc::new(Segment::merge(&segments, None).unwrap().unwrap())];
         }
         let view = IndexView::new(segments, watermark, 1);
         let model = model(&indexes, watermark);
@@ -86,5 +86,47 @@ proptest! {
             prop_assert!(ordinal < view.ordinals() && set.insert(ordinal));
         }
         prop_assert_eq!(set.len(), model.len() as u64);
+    }
+}
+
+#[test]
+fn a_large_merged_index_lies_in_the_cache() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = IndexFiles::new(dir.path().to_owned(), 0);
+    let entries = |first: u32| -> Vec<Entry> {
+        (first..first + 80_000)
+            .map(|n| Entry {
+                id: format!("{:032x}", u128::from(n) << 90).parse().unwrap(),
+                pack: "p0".into(),
+                offset: n,
+                packed_length: 50,
+                original_length: 22,
+                timestamp: i64::from(first),
+                deleted: false,
+                format_version: 3,
+                compression: 0,
+                encryption_key: 0,
+            })
+            .collect()
+    };
+    let segments: Vec<_> = [0, 50_000]
+        .into_iter()
+        .enumerate()
+        .filter_map(|(number, first)| segment(number, &entries(first)))
+        .collect();
+    let merged = Segment::merge(&segments, Some(&files)).unwrap().unwrap();
+    assert_eq!(merged.index.len(), 130_000);
+    let name = merged.file.clone().unwrap();
+    assert!(dir.path().join(&name).is_file());
+    // Again it is only opened; in another cache it is made again, with the same bytes.
+    let again = Segment::merge(&segments, Some(&files)).unwrap().unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let files = IndexFiles::new(other.path().to_owned(), 0);
+    let anew = Segment::merge(&segments, Some(&files)).unwrap().unwrap();
+    for position in [0, 49_999, 50_000, 129_999] {
+        let expected = merged.at(position).unwrap();
+        assert_eq!(expected.timestamp, if position < 50_000 { 0 } else { 50_000 });
+        assert_eq!(again.at(position).unwrap(), expected);
+        assert_eq!(anew.at(position).unwrap(), expected);
     }
 }

@@ -6,31 +6,53 @@ use parking_lot::Mutex;
 /// with every content.
 #[derive(Debug)]
 pub(super) struct Buffers {
-    kept: usize,
-    max_capacity: usize,
-    free: Mutex<Vec<Vec<u8>>>,
+    max_kept: usize,
+    free: Mutex<Free>,
+}
+
+#[derive(Debug, Default)]
+struct Free {
+    buffers: Vec<Vec<u8>>,
+    bytes: usize,
 }
 
 impl Buffers {
-    /// Keeps up to `kept` buffers of up to `max_capacity` bytes each.
-    pub(super) fn new(kept: usize, max_capacity: usize) -> Self {
-        Self { kept, max_capacity, free: Mutex::default() }
+    /// Keeps buffers of up to `max_kept` bytes together.
+    pub(super) fn new(max_kept: usize) -> Self {
+        Self { max_kept, free: Mutex::default() }
     }
 
     /// An empty buffer.
     pub(super) fn take(&self) -> Vec<u8> {
-        self.free.lock().pop().unwrap_or_default()
+        let mut free = self.free.lock();
+        let buffer = free.buffers.pop().unwrap_or_default();
+        free.bytes -= buffer.capacity();
+        buffer
     }
 
     /// Gives a buffer back.
     pub(super) fn give(&self, mut buffer: Vec<u8>) {
         buffer.clear();
-        if buffer.capacity() > self.max_capacity {
-            return;
-        }
         let mut free = self.free.lock();
-        if free.len() < self.kept {
-            free.push(buffer);
+        if buffer.capacity() > 0 && free.bytes + buffer.capacity() <= self.max_kept {
+            free.bytes += buffer.capacity();
+            free.buffers.push(buffer);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_kept_up_to_the_limit() {
+        let buffers = Buffers::new(1000);
+        buffers.give(Vec::with_capacity(600));
+        buffers.give(Vec::with_capacity(600));
+        buffers.give(Vec::with_capacity(300));
+        assert_eq!(buffers.take().capacity(), 300);
+        assert_eq!(buffers.take().capacity(), 600);
+        assert_eq!(buffers.take().capacity(), 0);
     }
 }

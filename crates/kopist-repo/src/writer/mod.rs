@@ -54,6 +54,12 @@ use uploads::Uploads;
 /// An index is written at least this often, so that a killed run loses little.
 const INDEX_INTERVAL: SignedDuration = SignedDuration::from_mins(10);
 
+/// Memory of stored packs that is kept for the next ones; an emptied buffer may be twice as large
+/// as its pack.
+const SPARE_PACKS: usize = 4;
+/// Memory that is kept between the steps of single contents.
+const SPARE_SCRATCH: usize = 64 << 20;
+
 /// How a writer works.
 #[derive(Debug, Clone)]
 pub struct WriterOptions {
@@ -76,7 +82,7 @@ impl Default for WriterOptions {
         Self {
             purpose: String::new(),
             packs_in_flight: 3,
-            upload_threads: 2,
+            upload_threads: 3,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             compact_manifests: true,
         }
@@ -161,9 +167,8 @@ impl RepositoryWriter {
             session: Mutex::new(None),
             last_index: Mutex::new(repo.clock().now()),
             manifests: Mutex::default(),
-            // Pending packs and those in flight; larger than any legal pack and one content.
-            pack_buffers: Buffers::new(options.packs_in_flight.max(1) + 2, usize::MAX),
-            scratch: Buffers::new(64, 16 << 20),
+            pack_buffers: Buffers::new(SPARE_PACKS * repo.parameters().max_pack_size),
+            scratch: Buffers::new(SPARE_SCRATCH),
             counters: Counters::default(),
             options,
         });
