@@ -88,6 +88,11 @@ impl App {
         Ok(Self { env, console, logger, globals, command })
     }
 
+    /// Says what may help to find a fault.
+    pub fn debug(&self, message: impl AsRef<str>) {
+        self.logger.log(Level::Debug, "kopia/cli", message.as_ref());
+    }
+
     /// Says what happens.
     pub fn info(&self, message: impl AsRef<str>) {
         self.logger.log(Level::Info, "kopia/cli", message.as_ref());

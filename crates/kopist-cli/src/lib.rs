@@ -19,6 +19,7 @@ pub mod grammar;
 pub mod output;
 mod progress;
 pub mod session;
+mod upkeep;
 
 use std::{
     ffi::OsString,

@@ -16,6 +16,7 @@ use secrecy::SecretString;
 use crate::{
     app::{App, Outcome},
     error::{CommandError, Context},
+    upkeep,
 };
 
 /// An open connection.
@@ -136,8 +137,18 @@ pub fn read(app: &App, run: impl FnOnce(&Session) -> Outcome) -> Outcome {
 }
 
 /// Opens the repository for a command that writes: what it wrote is flushed if it succeeds, and
-/// dropped if it fails.
+/// dropped if it fails. Maintenance that is due comes afterwards.
 pub fn write(app: &App, run: impl FnOnce(&Session, &RepositoryWriter) -> Outcome) -> Outcome {
+    let session = Session::open(app).context("open repository")?;
+    write_in(app, &session, |writer| run(&session, writer))?;
+    upkeep::run_if_due(app, &session)
+}
+
+/// The same for a command after which maintenance is nobody's expectation.
+pub fn write_direct(
+    app: &App,
+    run: impl FnOnce(&Session, &RepositoryWriter) -> Outcome,
+) -> Outcome {
     let session = Session::open(app).context("open repository")?;
     write_in(app, &session, |writer| run(&session, writer))
 }

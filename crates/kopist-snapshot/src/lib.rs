@@ -8,7 +8,8 @@
 //! - [`browse`]: looking into snapshots; [`resolve`]: which one a path means;
 //!   [`restore`](mod@restore): getting one back; [`verify`](mod@verify): making sure that one
 //!   could.
-//! - [`walk`](mod@walk): all objects of all snapshots, each once; [`gc`]: what is not among them.
+//! - [`walk`](mod@walk): all objects of all snapshots, each once; [`gc`]: what is not among them;
+//!   [`maintenance`]: the run of all that keeps a repository small.
 //!
 //! Everything is blocking and runs on plain threads.
 
@@ -19,6 +20,7 @@ pub mod expire;
 pub mod fs;
 pub mod gc;
 pub mod ignore;
+pub mod maintenance;
 pub mod policy;
 mod queue;
 pub mod resolve;

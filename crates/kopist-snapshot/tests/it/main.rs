@@ -6,6 +6,7 @@
 mod common;
 mod golden;
 mod limits;
+mod maintenance;
 mod oracle;
 mod resolve;
 mod restore;

@@ -2,13 +2,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 use kopist_format::maintenance::{Cycle, MaintenanceParameters, RunInfo, Schedule};
+use kopist_snapshot::maintenance;
 use serde::{Serialize, Serializer};
 
 use crate::commands::shared;
 use crate::grammar::Command;
 use crate::{
     app::{App, Outcome},
-    commands::maintenance::parameters,
     error::Context as _,
     grammar::Matches,
     output::{JsonOutput, duration},
@@ -51,7 +51,7 @@ fn null_if_empty<S: Serializer>(
 
 fn run(app: &App, matches: &Matches) -> Outcome {
     session::read(app, |session| {
-        let parameters = parameters::load(&session.repo.manifests()?)
+        let parameters = maintenance::parameters(&session.repo.manifests()?)
             .context("unable to get maintenance parameters")?;
         let schedule =
             session.repo.maintenance_schedule().context("unable to get maintenance schedule")?;

@@ -1,7 +1,6 @@
 //! `maintenance`: work with maintenance.
 
 mod info;
-pub(super) mod parameters;
 mod run;
 mod set;
 

@@ -2,12 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 use kopist_format::maintenance::{Cycle, MaintenanceParameters, Schedule};
+use kopist_snapshot::maintenance;
 
 use crate::grammar::Matches;
 use crate::grammar::{Command, Flag};
 use crate::{
     app::{App, Outcome},
-    commands::maintenance::parameters,
     error::{CommandError, Context as _},
     output::duration,
     session::{self, Session},
@@ -33,9 +33,9 @@ pub(super) static COMMAND: Command =
     Command::new("set", "Set parameters of maintenance.").flags(&[FLAGS]).run(run);
 
 fn run(app: &App, matches: &Matches) -> Outcome {
-    session::write(app, |session, writer| {
-        let mut parameters =
-            parameters::load(&writer.manifests()?).context("unable to get current parameters")?;
+    session::write_direct(app, |session, writer| {
+        let mut parameters = maintenance::parameters(&writer.manifests()?)
+            .context("unable to get current parameters")?;
         let mut schedule =
             session.repo.maintenance_schedule().context("unable to get current parameters")?;
         let change = Change { app, matches };
@@ -48,7 +48,7 @@ fn run(app: &App, matches: &Matches) -> Outcome {
             session.repo.set_maintenance_schedule(&schedule).context("unable to set schedule")?;
         }
         if changed_parameters {
-            parameters::save(writer, &parameters).context("unable to set params")?;
+            maintenance::set_parameters(writer, &parameters).context("unable to set params")?;
         }
         Ok(())
     })

@@ -6,7 +6,7 @@ use kopist_cloud::ConnectOptions;
 use kopist_format::{format_blob::FormatVersion, maintenance::MaintenanceParameters};
 use kopist_repo::CreateOptions;
 use kopist_snapshot::{
-    SourceInfo,
+    SourceInfo, maintenance,
     policy::{Origins, built_in},
 };
 
@@ -19,7 +19,6 @@ use crate::output::duration;
 use crate::{
     app::{App, Outcome},
     commands::{
-        maintenance::parameters,
         policy::Table,
         repository::connection::connect,
         storage::{self, Purpose},
@@ -252,9 +251,8 @@ fn populate(app: &App) -> Outcome {
     let (target, policy) = (SourceInfo::global(), built_in());
     write_in(app, &session, |writer| {
         set_policy(writer, &target, &policy).context("unable to set global policy")?;
-        let maintenance =
-            MaintenanceParameters { owner: session.identity(), ..MaintenanceParameters::default() };
-        parameters::save(writer, &maintenance).context("unable to set maintenance parameters")
+        maintenance::claim(writer).context("unable to set maintenance parameters")?;
+        Ok(())
     })?;
     let origins = Origins::new();
     let mut table = Table::new(&target, &policy, &origins, app.globals.base2);
@@ -265,12 +263,12 @@ fn populate(app: &App) -> Outcome {
         "\nTo find more information about default policy run 'kopia policy get'.\n\
          To change the policy use 'kopia policy set' command.",
     );
-    let maintenance = MaintenanceParameters::default();
+    let cycles = MaintenanceParameters::default();
     app.info(format!(
         "\nNOTE: Quick maintenance of the repository runs every {} and full maintenance every {} \
          when running as {}.\n",
-        duration(nanos(maintenance.quick.interval)),
-        duration(nanos(maintenance.full.interval)),
+        duration(nanos(cycles.quick.interval)),
+        duration(nanos(cycles.full.interval)),
         session.identity()
     ));
     Ok(())

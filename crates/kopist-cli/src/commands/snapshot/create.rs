@@ -13,6 +13,7 @@ use kopist_repo::RepositoryWriter;
 use kopist_snapshot::{
     SnapshotError, SnapshotRequest, SourceInfo, create,
     fs::StreamFolder,
+    maintenance,
     policy::PolicySet,
     store::{load_policies, sources as stored_sources},
     upload::{Cancel, MAX_CHECKPOINT_INTERVAL, UploadOptions, UploadSource},
@@ -33,6 +34,7 @@ use crate::{
     output::{JsonOutput, duration},
     progress::UploadLine,
     session::{Session, write_in},
+    upkeep,
 };
 
 const FLAGS: &[Flag] = &[
@@ -79,6 +81,7 @@ fn run(app: &App, matches: &Matches) -> Outcome {
     }
     let mut errors = Vec::new();
     write_in(app, &session, |writer| {
+        maintenance::claim(writer).context("error setting maintenance parameters")?;
         let mut run = Run::new(app, matches, &session, writer)?;
         for path in run.paths()? {
             if run.upload.cancel.is_canceled() {
@@ -90,7 +93,7 @@ fn run(app: &App, matches: &Matches) -> Outcome {
         run.report(matches)
     })?;
     match errors.as_slice() {
-        [] => Ok(()),
+        [] => upkeep::run_if_due(app, &session),
         [error] => Err(CommandError::new(error)),
         errors => Err(CommandError::new(format!(
             "encountered {} errors:\n{}",

@@ -1,0 +1,96 @@
+//! Maintenance, when it is asked for and when it is due after a command that wrote.
+
+use kopist_format::maintenance::Mode;
+use kopist_snapshot::{
+    gc::GcStats,
+    maintenance::{
+        MaintenanceError, MaintenanceEvent, MaintenanceOptions, MaintenanceOutcome,
+        run as maintain, task,
+    },
+};
+
+use crate::{
+    app::{App, Outcome},
+    error::Context as _,
+    session::Session,
+};
+
+/// What is due, with all margins, one at a time for this connection.
+pub(crate) fn options(app: &App) -> MaintenanceOptions {
+    let mut lock = app.globals.config_file.clone().into_os_string();
+    lock.push(".mlock");
+    MaintenanceOptions { lock: Some(lock.into()), ..MaintenanceOptions::default() }
+}
+
+/// Runs maintenance and says what goes on.
+pub(crate) fn run(
+    app: &App,
+    session: &Session,
+    options: &MaintenanceOptions,
+) -> Result<(), MaintenanceError> {
+    let outcome = maintain(&session.repo, options, &|event| say(app, event))?;
+    app.debug(match outcome {
+        MaintenanceOutcome::NotDue => "not due for maintenance",
+        MaintenanceOutcome::Busy => "maintenance is already in progress locally",
+        MaintenanceOutcome::Ran(_) => "maintenance is done",
+    });
+    Ok(())
+}
+
+/// Runs maintenance that is due after a command that wrote, if this client owns it.
+pub(crate) fn run_if_due(app: &App, session: &Session) -> Outcome {
+    if !app.globals.auto_maintenance || session.repo.is_read_only() {
+        return Ok(());
+    }
+    match run(app, session, &options(app)) {
+        Err(MaintenanceError::NotOwner(owner)) => {
+            app.debug(format!("maintenance owned by another user '{owner}'"));
+            Ok(())
+        }
+        result => result.context("error running maintenance").context("running auto-maintenance"),
+    }
+}
+
+fn say(app: &App, event: MaintenanceEvent) {
+    match event {
+        MaintenanceEvent::Began(mode) => {
+            app.info(format!("Running {} maintenance...", name(mode)));
+        }
+        MaintenanceEvent::Finished(mode) => {
+            app.info(format!("Finished {} maintenance.", name(mode)));
+        }
+        MaintenanceEvent::Collected(stats) => say_collected(app, &stats),
+        MaintenanceEvent::CleanedLogs(count) => app.info(format!("Cleaned up {count} logs.")),
+        MaintenanceEvent::Task(task) => match task {
+            task::COMPACT_SINGLE => app.info("Compacting an eligible uncompacted epoch..."),
+            task::ADVANCE_EPOCH => app.info("Advancing epoch markers..."),
+            task::GENERATE_RANGE => app.info("Attempting to compact a range of epoch indexes ..."),
+            task::CLEANUP_EPOCH_MARKERS => app.info("Cleaning up unneeded epoch markers..."),
+            task::DELETE_SUPERSEDED_INDEXES => {
+                app.info("Cleaning up old index blobs which have already been compacted...");
+            }
+            task => app.debug(format!("maintenance task {task}")),
+        },
+        _ => {}
+    }
+}
+
+fn name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Quick => "quick",
+        Mode::Full => "full",
+    }
+}
+
+fn say_collected(app: &App, stats: &GcStats) {
+    for (verb, tally, what) in [
+        ("found", stats.unused, "unused contents"),
+        ("found", stats.too_recent, "unused contents that are too recent to delete"),
+        ("found", stats.in_use, "in-use contents"),
+        ("found", stats.system, "in-use system-contents"),
+        ("undeleted", stats.recovered, "contents"),
+    ] {
+        let (count, size) = (tally.count, app.size(tally.bytes));
+        app.info(format!("GC {verb} {count} {what} ({size})"));
+    }
+}
