@@ -143,7 +143,7 @@ impl Sides {
         let only = |a: &str, b: &str| {
             let b: std::collections::BTreeSet<_> = b.split('\n').collect();
             let lines = a.split('\n').filter(|line| !b.contains(line)).take(5);
-            lines.map(|line| format!("\n    {line}")).collect::<String>()
+            lines.fold(String::new(), |text, line| text + "\n    " + line)
         };
         let [a, b] = texts;
         self.differences.push(format!(
