@@ -129,6 +129,7 @@ impl Mover {
     fn report(&self) -> Report {
         let level = Level::of(self.env.text("KOPIA_LOG_LEVEL"));
         let mask = Mask::of(&self.env);
+        #[allow(clippy::disallowed_methods)] // log lines carry the machine's time
         let report = Report::new(Box::new(std::io::stdout()), mask, level, Timestamp::now);
         // The other places of this setting are known once the plan is made.
         report.use_json(self.env.text("KOPIST_LOG_FORMAT") == Some("json"));

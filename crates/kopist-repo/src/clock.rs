@@ -19,6 +19,7 @@ pub trait Clock: Send + Sync + Debug {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
+    #[allow(clippy::disallowed_methods)] // this is the clock
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
