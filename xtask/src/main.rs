@@ -5,8 +5,6 @@
 // A chore talks to the person who started it.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-#[cfg(test)]
-mod arrows;
 mod bench;
 mod demo;
 mod fuzz;
