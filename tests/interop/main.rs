@@ -9,6 +9,7 @@
 //! - [`reads`]: kopist verifies and restores what kopia wrote, also after its maintenance;
 //! - [`turns`]: fifty random steps in turns, after each of which both list the same snapshots;
 //! - [`dedup`]: what one has stored, the other does not store again;
+//! - [`actions`]: both run the same commands around a snapshot;
 //! - [`bad_input`]: wrong passwords, other formats, full disks, odd names, damaged blobs;
 //! - [`cli`]: the same command lines print the same;
 //! - [`hostile`]: repositories prepared so that a restore writes where it should not;
@@ -16,6 +17,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed precondition is a failed test
 
+mod actions;
 mod bad_input;
 mod cli;
 mod dedup;

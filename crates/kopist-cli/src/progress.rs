@@ -146,6 +146,7 @@ impl UploadProgress for UploadLine<'_> {
                     self.app.error(format!("Error when processing \"{path}\": {error}"));
                 }
             }
+            UploadEvent::Info { message } => self.app.info(message),
             UploadEvent::Warning { message } => self.app.warn(message),
             _ => {}
         }

@@ -2,7 +2,8 @@
 //!
 //! - [`source`]: who backs up what; [`policy`]: how; [`ignore`]: what is left out;
 //!   [`retention`]: what is kept. All four are pure.
-//! - [`fs`]: the trees that are backed up; [`upload`]: getting one into a repository.
+//! - [`fs`]: the trees that are backed up; [`upload`]: getting one into a repository;
+//!   [`actions`]: commands that run around it.
 //! - [`store`]: snapshots and policies as they are stored; [`create`](mod@create),
 //!   [`expire`]: making and deleting snapshots.
 //! - [`browse`]: looking into snapshots; [`resolve`]: which one a path means;
@@ -13,6 +14,7 @@
 //!
 //! Everything is blocking and runs on plain threads.
 
+pub mod actions;
 pub mod browse;
 pub mod create;
 mod error;

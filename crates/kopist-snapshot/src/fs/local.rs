@@ -136,6 +136,10 @@ impl Folder for LocalFolder {
         let path = if name.is_empty() { path } else { path.join(OsStr::from_bytes(name)) };
         path.to_string_lossy().into_owned()
     }
+
+    fn local_path(&self) -> Option<PathBuf> {
+        Some(self.0.path())
+    }
 }
 
 fn stat_at(fd: &OwnedFd, name: &CStr) -> Result<Stat, Errno> {

@@ -103,6 +103,11 @@ pub trait Folder: Send + Sync {
 
     /// Path of an entry as error messages give it; of the folder itself without a name.
     fn display(&self, name: &[u8]) -> String;
+
+    /// The path of the folder, if other programs can find it there.
+    fn local_path(&self) -> Option<std::path::PathBuf> {
+        None
+    }
 }
 
 /// An open file.

@@ -8,6 +8,7 @@ use kopist_format::id::{IdPrefix, ObjectId};
 use kopist_repo::{ObjectOptions, RepoError};
 use parking_lot::Mutex;
 
+use super::around::After;
 use super::file::placeholder;
 use super::previous::{self, Previous};
 use super::run::{Run, Scratch, Task, count};
@@ -34,6 +35,11 @@ pub(super) struct Dir {
     /// The rules here; set once, before anything else sees the directory.
     context: Mutex<Context>,
     previous: Mutex<Arc<Vec<Previous>>>,
+    /// Where paths begin for the ignore rules: behind the last directory that an action put in
+    /// the place of another.
+    rules_from: usize,
+    /// The action to run when the directory is stored.
+    pub(super) after: Mutex<Option<After>>,
     /// Tasks that are not done, and one while the directory is listed.
     pending: AtomicUsize,
     pub(super) state: Mutex<DirState>,
@@ -71,6 +77,11 @@ const PIECE: usize = 256 << 10;
 const CACHE_TAG_FILE: &[u8] = b"CACHEDIR.TAG";
 
 impl Dir {
+    /// The path of an entry of this directory as the ignore rules see it.
+    fn rule_path<'p>(&self, path: &'p [u8]) -> &'p [u8] {
+        path.get(self.rules_from..).unwrap_or_default()
+    }
+
     /// The top of the tree.
     pub(super) fn root(source: &UploadSource, policies: &PolicyTree) -> Arc<Self> {
         Self::new(
@@ -80,6 +91,7 @@ impl Dir {
             source.metadata,
             source.folder.clone(),
             policies.clone(),
+            0,
         )
     }
 
@@ -90,6 +102,7 @@ impl Dir {
         metadata: Metadata,
         folder: Arc<dyn Folder>,
         policies: PolicyTree,
+        rules_from: usize,
     ) -> Arc<Self> {
         Arc::new(Self {
             parent,
@@ -100,6 +113,8 @@ impl Dir {
             policies,
             context: Mutex::default(),
             previous: Mutex::default(),
+            rules_from,
+            after: Mutex::default(),
             pending: AtomicUsize::new(1),
             state: Mutex::default(),
         })
@@ -161,24 +176,49 @@ impl Run<'_> {
         parent.child_path(name, &mut scratch.path);
         let path: Box<[u8]> = scratch.path.as_slice().into();
         let ignored = policies.effective().error_handling.ignore_directory_errors.unwrap_or(false);
-        let folder = match parent.folder.folder(name) {
-            Ok(folder) => folder,
+        let (moved, after) = match self.before_folder(&policies, &path) {
+            Ok(before) => before,
             Err(error) => {
-                let text = unreadable(&describe("open", &parent.folder.display(name), &error));
-                self.report_failure(parent, &path, text, ignored);
+                self.report_failure(parent, &path, error, ignored);
                 return None;
             }
         };
-        let dir = Dir::new(Some(parent.clone()), name, path, *metadata, folder, policies);
-        parent.state.lock().active.push(dir.clone());
-        let objects = previous::children(&parent.previous.lock(), name);
-        let context = parent.context.lock().clone();
-        let error = match self.list(scratch, &dir, &context, &objects) {
-            Ok(()) => return Some(dir),
-            Err(error) => error,
+        let opened = match moved {
+            // It keeps its name; everything else is that of the other directory.
+            Some(other) => Ok((other.folder, other.metadata, path.len() + 1, Context::default())),
+            None => parent.folder.folder(name).map(|folder| {
+                (folder, *metadata, parent.rules_from, parent.context.lock().clone())
+            }),
         };
-        parent.state.lock().active.retain(|active| !Arc::ptr_eq(active, &dir));
-        self.report_failure(parent, &dir.path, error.text, ignored);
+        let error = match opened {
+            Ok((folder, metadata, rules_from, context)) => {
+                let parent_too = Some(parent.clone());
+                let dir = Dir::new(
+                    parent_too,
+                    name,
+                    path.clone(),
+                    metadata,
+                    folder,
+                    policies,
+                    rules_from,
+                );
+                parent.state.lock().active.push(dir.clone());
+                let objects = previous::children(&parent.previous.lock(), name);
+                match self.list(scratch, &dir, &context, &objects) {
+                    Ok(()) => {
+                        *dir.after.lock() = after;
+                        return Some(dir);
+                    }
+                    Err(error) => {
+                        parent.state.lock().active.retain(|active| !Arc::ptr_eq(active, &dir));
+                        error.text
+                    }
+                }
+            }
+            Err(error) => unreadable(&describe("open", &parent.folder.display(name), &error)),
+        };
+        self.run_after(after);
+        self.report_failure(parent, &path, error, ignored);
         None
     }
 
@@ -245,7 +285,7 @@ impl Run<'_> {
         if self.options.no_ignore_rules {
             return Ok(Context::default());
         }
-        let base = match dir.path.as_ref() {
+        let base = match dir.rule_path(&dir.path) {
             [] => String::new(),
             path => format!("/{}", kopist_format::directory::lossy_text(path)),
         };
@@ -296,7 +336,7 @@ impl Run<'_> {
         if !self.options.no_ignore_rules {
             scratch.points.clear();
             if context.has_patterns() {
-                code_points(&scratch.path, &mut scratch.points);
+                code_points(dir.rule_path(&scratch.path), &mut scratch.points);
                 scratch.points.insert(0, '/');
             }
             let verdict = context.judge(Candidate {
@@ -423,6 +463,8 @@ impl Run<'_> {
         while dir.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
             let finished =
                 if self.has_failed() { None } else { self.store_directory(scratch, &dir) };
+            let after = dir.after.lock().take();
+            self.run_after(after);
             let Some(parent) = dir.parent.clone() else {
                 self.root_done(finished);
                 return;

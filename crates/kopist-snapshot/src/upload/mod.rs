@@ -18,6 +18,7 @@
 //! * A source that cannot be read is recorded and the walk goes on; a repository that cannot be
 //!   written to ends it.
 
+mod around;
 mod checkpoint;
 mod directory;
 mod file;
@@ -38,6 +39,7 @@ use kopist_repo::{RepoError, RepositoryWriter};
 pub use progress::{Silent, UploadEvent, UploadProgress};
 
 use crate::SourceInfo;
+use crate::actions::ActionOptions;
 use crate::fs::{Folder, Kind, LocalSource, Metadata, StreamFolder};
 use crate::policy::PolicyTree;
 
@@ -83,6 +85,8 @@ pub struct UploadOptions {
     pub time_zone: TimeZone,
     /// To stop it from outside.
     pub cancel: Cancel,
+    /// Whether the actions of the policies run.
+    pub actions: ActionOptions,
 }
 
 impl Default for UploadOptions {
@@ -97,6 +101,7 @@ impl Default for UploadOptions {
             no_ignore_rules: false,
             time_zone: TimeZone::UTC,
             cancel: Cancel::default(),
+            actions: ActionOptions::default(),
         }
     }
 }
@@ -122,6 +127,9 @@ pub enum UploadError {
     /// A checkpoint failed.
     #[error("cannot save a checkpoint: {0}")]
     Checkpoint(String),
+    /// An action that is essential for the whole snapshot failed.
+    #[error("{0}")]
+    Action(String),
     /// Longer than is safe.
     #[error("checkpoint interval cannot be greater than 45 minutes")]
     CheckpointInterval,
@@ -194,7 +202,7 @@ impl Uploader<'_> {
             start_time: UtcNanos::from(self.writer.repository().clock().now()),
             ..SnapshotManifest::default()
         };
-        let run = run::Run::new(self, policies, manifest);
+        let run = run::Run::new(self, source, policies, manifest);
         match source.metadata.kind {
             Kind::Directory => run.directory(source, policies, &previous_roots(previous)),
             Kind::File => run.single_file(source, policies),

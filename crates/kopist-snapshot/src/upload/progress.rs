@@ -66,6 +66,11 @@ pub enum UploadEvent<'a> {
         /// Whether a policy says to ignore it.
         ignored: bool,
     },
+    /// Something worth knowing.
+    Info {
+        /// What.
+        message: &'a str,
+    },
     /// Something that deserves a word but changes nothing.
     Warning {
         /// What.
@@ -95,6 +100,7 @@ impl fmt::Debug for UploadEvent<'_> {
             Self::Failed { path, error, ignored } => {
                 write!(f, "failed {:?}: {error} (ignored: {ignored})", text(path))
             }
+            Self::Info { message } => write!(f, "info: {message}"),
             Self::Warning { message } => write!(f, "warning: {message}"),
             Self::Checkpoint { manifest } => write!(f, "checkpoint {manifest}"),
         }

@@ -43,6 +43,9 @@ pub(super) struct Run<'a> {
     failed: AtomicBool,
     root: Mutex<Option<DirEntry>>,
     workers: usize,
+    /// Where the source is for other programs; directories that an action put in the place of
+    /// others keep their path.
+    pub(super) local_path: Option<std::path::PathBuf>,
 }
 
 /// Counters of the run.
@@ -82,6 +85,7 @@ pub(super) struct Scratch {
 impl<'a> Run<'a> {
     pub(super) fn new(
         uploader: &'a Uploader<'_>,
+        source: &UploadSource,
         policies: &PolicyTree,
         manifest: SnapshotManifest,
     ) -> Self {
@@ -106,20 +110,37 @@ impl<'a> Run<'a> {
             failed: AtomicBool::new(false),
             root: Mutex::new(None),
             workers: workers.clamp(1, 256),
+            local_path: source.folder.local_path(),
         }
     }
 
-    /// Uploads a directory tree.
+    /// Uploads a directory tree, with the actions before and after.
     pub(super) fn directory(
         &self,
         source: &UploadSource,
         policies: &PolicyTree,
         previous: &[ObjectId],
     ) -> Result<SnapshotManifest, UploadError> {
+        let (moved, after) = self.before_snapshot(policies)?;
+        let result = self.tree(moved.as_ref().unwrap_or(source), policies, previous);
+        self.run_after(after);
+        result
+    }
+
+    fn tree(
+        &self,
+        source: &UploadSource,
+        policies: &PolicyTree,
+        previous: &[ObjectId],
+    ) -> Result<SnapshotManifest, UploadError> {
         let mut scratch = Scratch::default();
-        let root = Dir::root(source, policies);
-        self.list(&mut scratch, &root, &Context::default(), previous)
-            .map_err(|error| UploadError::Source(error.cause))?;
+        let (moved, after) = self.before_root_folder(policies)?;
+        let root = Dir::root(moved.as_ref().unwrap_or(source), policies);
+        if let Err(error) = self.list(&mut scratch, &root, &Context::default(), previous) {
+            self.run_after(after);
+            return Err(UploadError::Source(error.cause));
+        }
+        *root.after.lock() = after;
         self.task_done(&mut scratch, root.clone());
         drop(scratch);
         let panicked = std::thread::scope(|scope| {

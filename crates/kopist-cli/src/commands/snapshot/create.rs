@@ -11,7 +11,9 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use kopist_format::{directory::UtcNanos, snapshot::SnapshotManifest};
 use kopist_repo::RepositoryWriter;
 use kopist_snapshot::{
-    SnapshotError, SnapshotRequest, SourceInfo, create,
+    SnapshotError, SnapshotRequest, SourceInfo,
+    actions::{ActionOptions, Background},
+    create,
     fs::StreamFolder,
     maintenance,
     policy::PolicySet,
@@ -80,9 +82,11 @@ fn run(app: &App, matches: &Matches) -> Outcome {
         ));
     }
     let mut errors = Vec::new();
-    write_in(app, &session, |writer| {
+    let mut background = Background::default();
+    let written = write_in(app, &session, |writer| {
         maintenance::claim(writer).context("error setting maintenance parameters")?;
         let mut run = Run::new(app, matches, &session, writer)?;
+        background = run.upload.actions.background.clone();
         for path in run.paths()? {
             if run.upload.cancel.is_canceled() {
                 app.info("Upload canceled");
@@ -91,9 +95,18 @@ fn run(app: &App, matches: &Matches) -> Outcome {
             run.snapshot(&path, &mut errors)?;
         }
         run.report(matches)
-    })?;
-    match errors.as_slice() {
-        [] => upkeep::run_if_due(app, &session),
+    });
+    let result = written.and_then(|()| finish(app, &session, &errors));
+    if std::process::id() == 1 {
+        // The end of a container's first process is the end of all others.
+        background.wait();
+    }
+    result
+}
+
+fn finish(app: &App, session: &Session, errors: &[String]) -> Outcome {
+    match errors {
+        [] => upkeep::run_if_due(app, session),
         [error] => Err(CommandError::new(error)),
         errors => Err(CommandError::new(format!(
             "encountered {} errors:\n{}",
@@ -147,7 +160,7 @@ impl<'a> Run<'a> {
             session,
             writer,
             policies: load_policies(&writer.manifests()?)?,
-            upload: upload_options(matches)?,
+            upload: upload_options(matches, session)?,
             tags: tags(&matches.texts("tags"))?,
             start_time,
             end_time,
@@ -205,7 +218,6 @@ impl<'a> Run<'a> {
                 return Ok(());
             }
         };
-        self.refuse_actions(&source)?;
         let manual = overridden.is_some() || stdin_file.is_some();
         let request = SnapshotRequest {
             description: self.matches.text("description").unwrap_or_default(),
@@ -264,35 +276,6 @@ impl<'a> Run<'a> {
         Ok(UploadSource::local(&target)?)
     }
 
-    /// Actions are part of what a policy promises: without them there is no backup.
-    fn refuse_actions(&self, source: &SourceInfo) -> Outcome {
-        let enabled =
-            self.session.config.client.enable_actions || self.matches.flag("force-enable-actions");
-        if !enabled || self.matches.flag("force-disable-actions") {
-            return Ok(());
-        }
-        let has_actions = |policy: &kopist_snapshot::policy::Policy| {
-            let actions = &policy.actions;
-            actions.before_folder.is_some()
-                || actions.after_folder.is_some()
-                || actions.before_snapshot_root.is_some()
-                || actions.after_snapshot_root.is_some()
-        };
-        let below = |target: &SourceInfo| {
-            target.host == source.host
-                && target.user_name == source.user_name
-                && Path::new(&target.path).starts_with(&source.path)
-        };
-        let nested = self.policies.all().iter().filter(|stored| below(&stored.target));
-        let effective = self.policies.effective(source);
-        if has_actions(&effective.policy) || nested.into_iter().any(|s| has_actions(&s.policy)) {
-            return Err(CommandError::not_supported(
-                "running the actions of policies (skip them with --force-disable-actions)",
-            ));
-        }
-        Ok(())
-    }
-
     /// Prints the result for one source.
     fn show(
         &self,
@@ -342,7 +325,7 @@ impl<'a> Run<'a> {
     }
 }
 
-fn upload_options(matches: &Matches) -> Result<UploadOptions, CommandError> {
+fn upload_options(matches: &Matches, session: &Session) -> Result<UploadOptions, CommandError> {
     let megabytes = matches.int("upload-limit-mb").unwrap_or(0);
     let mut options = UploadOptions {
         parallel: matches.count("parallel").unwrap_or(0),
@@ -351,6 +334,11 @@ fn upload_options(matches: &Matches) -> Result<UploadOptions, CommandError> {
         fail_fast: matches.flag("fail-fast"),
         time_zone: TimeZone::system(),
         cancel: cancel_on_signals()?,
+        actions: ActionOptions {
+            enabled: (session.config.client.enable_actions || matches.flag("force-enable-actions"))
+                && !matches.flag("force-disable-actions"),
+            ..ActionOptions::default()
+        },
         ..UploadOptions::default()
     };
     let interval = SignedDuration::from_nanos(matches.duration("checkpoint-interval").unwrap_or(0));
