@@ -12,12 +12,15 @@
 //! - [`actions`]: both run the same commands around a snapshot;
 //! - [`bad_input`]: wrong passwords, other formats, full disks, odd names, damaged blobs;
 //! - [`cli`]: the same command lines print the same;
+//! - [`archives`], [`shallow`]: both restore to the same archives and placeholders, and each
+//!   expands and backs up the other's placeholders;
 //! - [`hostile`]: repositories prepared so that a restore writes where it should not;
 //! - [`kill`]: `kill -9` in the middle of a backup.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed precondition is a failed test
 
 mod actions;
+mod archives;
 mod bad_input;
 mod cli;
 mod dedup;
@@ -27,5 +30,6 @@ mod pair;
 #[path = "../program.rs"]
 mod program;
 mod reads;
+mod shallow;
 mod turns;
 mod writes;

@@ -1,5 +1,6 @@
 //! `restore`, also as `snapshot restore`
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
@@ -8,7 +9,11 @@ use kopist_repo::Repository;
 use kopist_snapshot::{
     SnapshotError, SourceInfo, browse,
     resolve::{SnapshotTime, by_path},
-    restore::{RestoreOptions, RestoreStats, restore},
+    restore::{
+        RestoreOptions, RestoreStats,
+        archive::{ArchiveKind, restore_to_archive},
+        placeholder, restore,
+    },
 };
 
 use crate::commands::shared;
@@ -30,41 +35,53 @@ pub(super) static COMMAND: Command =
         .args(&[Arg::text("sources", "").required().repeated()])
         .run(run);
 
-/// What stands behind the name of a placeholder (`kopia:snapshot/restore/`).
-const PLACEHOLDER: &str = ".kopia-entry";
-
-/// Depth that `--shallow` must exceed for a full restore.
+/// The value of `--shallow` that stands for everything.
 const UNLIMITED: i64 = i32::MAX as i64;
 
 pub(super) fn run(app: &App, matches: &Matches) -> Outcome {
     session::read(app, |session| {
         let repo = &session.repo;
-        let (from, target) =
-            source_and_target(repo, matches).context("unable to initialize output")?;
-        refuse_other_outputs(matches, &target)?;
-        let options = options(matches);
-        app.info(format!(
-            "Restoring to local filesystem ({}) with parallelism={}...",
-            target.display(),
-            options.parallel
-        ));
-        let entry = find(app, matches, repo, &from)?;
-        let line = RestoreLine::new(app);
-        let stats = restore(repo, &entry, &target, &options, &line).context("error restoring")?;
-        line.finish(&stats);
-        summarize(app, &stats);
-        Ok(())
+        let work = work(repo, matches).context("unable to initialize output")?;
+        let options = options(matches)?;
+        match work {
+            Work::Snapshot { from, target } => {
+                from_snapshot(app, matches, repo, &from, &target, &options)
+            }
+            Work::Placeholders(paths) => {
+                if let Some(first) = paths.first().and_then(|path| placeholder::real_path(path)) {
+                    announce_directory(app, &first, &options);
+                }
+                for path in &paths {
+                    let line = RestoreLine::new(app);
+                    let stats = placeholder::expand(repo, path, &options, &line);
+                    finish(app, &line, &stats.context("error restoring")?);
+                }
+                Ok(())
+            }
+        }
     })
 }
 
-/// One source and its target, which is the source's own place if it is not named.
-fn source_and_target(
-    repo: &Repository,
-    matches: &Matches,
-) -> Result<(String, PathBuf), CommandError> {
+/// What the arguments ask for.
+enum Work {
+    /// Something from a snapshot goes to a path.
+    Snapshot { from: String, target: PathBuf },
+    /// Placeholders of an earlier shallow restore are replaced by what they stand for.
+    Placeholders(Vec<PathBuf>),
+}
+
+/// One source and its target, which is the source's own place if it is not named; or
+/// placeholders only.
+fn work(repo: &Repository, matches: &Matches) -> Result<Work, CommandError> {
     let given = matches.os_list("sources");
-    if given.iter().any(|path| Path::new(path).to_string_lossy().ends_with(PLACEHOLDER)) {
-        return Err(CommandError::not_supported("restoring placeholders of a shallow restore"));
+    let mut placeholders = Vec::new();
+    for path in given.iter().map(Path::new) {
+        if placeholder::real_path(path).is_some() {
+            placeholders.push(absolute(path)?);
+        }
+    }
+    if !placeholders.is_empty() && placeholders.len() == given.len() {
+        return Ok(Work::Placeholders(placeholders));
     }
     match given.as_slice() {
         [from] => {
@@ -81,35 +98,105 @@ fn source_and_target(
                      a target too",
                 ));
             }
-            Ok((from, source.path.into()))
+            Ok(Work::Snapshot { from, target: source.path.into() })
         }
-        [from, target] => {
+        [from, target] if placeholders.is_empty() => {
             let target = absolute(Path::new(target))?;
-            Ok((from.to_string_lossy().into_owned(), target))
+            Ok(Work::Snapshot { from: from.to_string_lossy().into_owned(), target })
         }
         _ => Err(CommandError::new("restore requires a source and targetpath or placeholders")),
     }
 }
 
-/// Archives and placeholders are for another day.
-fn refuse_other_outputs(matches: &Matches, target: &Path) -> Outcome {
-    let mode = matches.text("mode").unwrap_or_default();
-    let name = target.to_string_lossy();
-    let archive = [".zip", ".tar", ".tar.gz", ".tgz"].iter().any(|end| name.ends_with(end));
-    if mode != "local" && (mode != "auto" || archive) {
-        return Err(CommandError::not_supported(
-            "restoring to an archive (add --mode=local to restore to a directory of that name)",
+fn from_snapshot(
+    app: &App,
+    matches: &Matches,
+    repo: &Repository,
+    from: &str,
+    target: &Path,
+    options: &RestoreOptions,
+) -> Outcome {
+    let Some(kind) = archive_kind(app, matches, target) else {
+        announce_directory_if_auto(app, matches, target, options);
+        let entry = find(app, matches, repo, from)?;
+        let line = RestoreLine::new(app);
+        let stats = restore(repo, &entry, target, options, &line).context("error restoring")?;
+        finish(app, &line, &stats);
+        return Ok(());
+    };
+    if options.shallow.is_some() {
+        return Err(CommandError::new(
+            "an archive cannot hold the placeholders of a shallow restore; leave out --shallow",
         ));
     }
-    if matches.int("shallow").unwrap_or(UNLIMITED) < UNLIMITED {
-        return Err(CommandError::not_supported("a shallow restore"));
+    let entry = find(app, matches, repo, from)?;
+    let mut file = File::create(target)
+        .context(format!("unable to create output file {}", target.display()))?;
+    let line = RestoreLine::new(app);
+    let stats = restore_to_archive(repo, &entry, &mut file, kind, options, &line)
+        .context("error restoring")?;
+    // A pipe cannot be synchronized, and need not.
+    if options.flush_files && file.metadata().is_ok_and(|meta| meta.is_file()) {
+        file.sync_all().context("unable to flush the archive")?;
     }
+    finish(app, &line, &stats);
     Ok(())
 }
 
-fn options(matches: &Matches) -> RestoreOptions {
-    RestoreOptions {
-        parallel: matches.count("parallel").unwrap_or(1),
+/// The kind of archive that is wanted, which is said if it is the target's name that tells; none
+/// for a directory.
+fn archive_kind(app: &App, matches: &Matches, target: &Path) -> Option<ArchiveKind> {
+    match matches.text("mode").as_deref() {
+        Some("zip") => return Some(ArchiveKind::Zip),
+        Some("zip-nocompress") => return Some(ArchiveKind::ZipStored),
+        Some("tar") => return Some(ArchiveKind::Tar),
+        Some("tgz") => return Some(ArchiveKind::TarGzip),
+        Some("local") => return None,
+        _ => {}
+    }
+    let kind = ArchiveKind::of_name(target)?;
+    let what = match kind {
+        ArchiveKind::Zip | ArchiveKind::ZipStored => "a zip file",
+        ArchiveKind::Tar => "an uncompressed tar file",
+        ArchiveKind::TarGzip => "a tar+gzip file",
+    };
+    app.info(format!("Restoring to {what} ({})...", target.display()));
+    Some(kind)
+}
+
+fn announce_directory_if_auto(
+    app: &App,
+    matches: &Matches,
+    target: &Path,
+    options: &RestoreOptions,
+) {
+    if matches.text("mode").as_deref() != Some("local") {
+        announce_directory(app, target, options);
+    }
+}
+
+fn announce_directory(app: &App, target: &Path, options: &RestoreOptions) {
+    let (target, parallel) = (target.display(), options.parallel);
+    app.info(format!("Restoring to local filesystem ({target}) with parallelism={parallel}..."));
+}
+
+fn finish(app: &App, line: &RestoreLine<'_>, stats: &RestoreStats) {
+    line.finish(stats);
+    summarize(app, stats);
+}
+
+fn options(matches: &Matches) -> Result<RestoreOptions, CommandError> {
+    let shallow = match matches.int("shallow").unwrap_or(UNLIMITED) {
+        depth if depth >= UNLIMITED => None,
+        depth => Some(u32::try_from(depth).map_err(|_| {
+            CommandError::new(format!("--shallow={depth}: the depth cannot be less than 0"))
+        })?),
+    };
+    let min_size = matches.int("shallow-minsize").unwrap_or(0);
+    Ok(RestoreOptions {
+        shallow,
+        shallow_min_size: u64::try_from(min_size).unwrap_or(0),
+        parallel: parallelism(matches),
         overwrite_directories: matches.flag("overwrite-directories"),
         overwrite_files: matches.flag("overwrite-files"),
         overwrite_symlinks: matches.flag("overwrite-symlinks"),
@@ -124,6 +211,14 @@ fn options(matches: &Matches) -> RestoreOptions {
         skip_existing: matches.flag("skip-existing"),
         delete_extra: matches.flag("delete-extra"),
         ..RestoreOptions::default()
+    })
+}
+
+/// The number of workers; 0 takes one for each processor.
+fn parallelism(matches: &Matches) -> usize {
+    match matches.count("parallel").unwrap_or(1) {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        count => count,
     }
 }
 

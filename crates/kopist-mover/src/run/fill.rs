@@ -104,6 +104,8 @@ fn options(plan: &RestorePlan, context: &Context) -> RestoreOptions {
         ignore_errors: arguments.ignore_errors.unwrap_or(false),
         skip_existing: arguments.skip_existing.unwrap_or(false),
         delete_extra: arguments.delete_extra.unwrap_or(false),
+        shallow: None,
+        shallow_min_size: 0,
         cancel: context.stop.upload().clone(),
     }
 }

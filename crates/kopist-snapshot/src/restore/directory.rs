@@ -1,16 +1,18 @@
 //! Directories while they are restored.
 
+use std::collections::HashSet;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use kopist_format::directory::{DirEntry, EntryType};
+use parking_lot::Mutex;
 use rustix::fs::{AtFlags, FileType, Mode};
 use rustix::io::Errno;
 
 use super::file::Job;
 use super::run::{Run, Task};
-use super::{RestoreError, attributes, count, extra};
+use super::{RestoreError, attributes, count, extra, placeholder};
 use crate::browse;
 use crate::fs::handle::DirHandle;
 
@@ -20,6 +22,12 @@ pub(super) struct Dir {
     pub(super) handle: DirHandle,
     /// What it is to become; nothing for the directory that a single file is put into.
     entry: Option<DirEntry>,
+    /// Depth of what is in it; the root of the restore is at 0.
+    depth: u32,
+    /// Names of which a placeholder was found here, without the suffix.
+    placeholders: Mutex<HashSet<Box<[u8]>>>,
+    /// Whether something below could not be restored.
+    incomplete: AtomicBool,
     /// Tasks that are not done, and one while the directory is listed.
     pending: AtomicUsize,
 }
@@ -27,16 +35,54 @@ pub(super) struct Dir {
 impl Dir {
     /// The top of the tree.
     pub(super) fn top(handle: DirHandle, entry: DirEntry) -> Arc<Self> {
-        Self::new(None, handle, Some(entry))
+        Self::new(None, handle, Some(entry), 1)
     }
 
     /// A directory that keeps its attributes.
     pub(super) fn bystander(handle: DirHandle) -> Arc<Self> {
-        Self::new(None, handle, None)
+        Self::new(None, handle, None, 0)
     }
 
-    fn new(parent: Option<Arc<Dir>>, handle: DirHandle, entry: Option<DirEntry>) -> Arc<Self> {
-        Arc::new(Self { parent, handle, entry, pending: AtomicUsize::new(1) })
+    fn new(
+        parent: Option<Arc<Dir>>,
+        handle: DirHandle,
+        entry: Option<DirEntry>,
+        depth: u32,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            parent,
+            handle,
+            entry,
+            depth,
+            placeholders: Mutex::default(),
+            incomplete: AtomicBool::new(false),
+            pending: AtomicUsize::new(1),
+        })
+    }
+
+    /// Remembers that there is a placeholder of a name.
+    pub(super) fn has_placeholder(&self, name: &[u8]) {
+        self.placeholders.lock().insert(name.into());
+    }
+
+    /// Something in it could not be restored.
+    pub(super) fn lacks_something(&self) {
+        self.incomplete.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether everything below was restored. Known when it is done.
+    pub(super) fn is_complete(&self) -> bool {
+        !self.incomplete.load(Ordering::Relaxed)
+    }
+
+    /// Removes the placeholder of what has taken its place, if there is one.
+    pub(super) fn remove_placeholder(&self, name: &[u8]) -> Result<(), RestoreError> {
+        if !self.placeholders.lock().remove(name) {
+            return Ok(());
+        }
+        let name = placeholder::name_of(name);
+        extra::remove_named(&self.handle, &name)
+            .map_err(|error| self.io("remove the placeholder", &name, error))
     }
 
     /// Path of an entry, for messages.
@@ -45,13 +91,18 @@ impl Dir {
         self.handle.path().join::<&std::ffi::OsStr>(name).to_string_lossy().into_owned()
     }
 
-    fn io(&self, what: &'static str, name: &[u8], source: std::io::Error) -> RestoreError {
+    pub(super) fn io(
+        &self,
+        what: &'static str,
+        name: &[u8],
+        source: std::io::Error,
+    ) -> RestoreError {
         RestoreError::Io { what, path: self.display(name), source }
     }
 }
 
 /// Whether a name stays in its directory.
-fn is_safe(name: &[u8]) -> bool {
+pub(super) fn is_safe(name: &[u8]) -> bool {
     !matches!(name, b"" | b"." | b"..") && !name.iter().any(|byte| matches!(byte, b'/' | 0))
 }
 
@@ -62,7 +113,7 @@ impl Run<'_> {
         match entered {
             Ok(Some((dir, existed))) => {
                 if let Err(error) = self.list(&dir, existed) {
-                    self.report(error);
+                    self.report(&dir, error);
                 }
                 self.task_done(&dir);
             }
@@ -71,7 +122,7 @@ impl Run<'_> {
                 self.task_done(parent);
             }
             Err(error) => {
-                self.report(error);
+                self.report(parent, error);
                 self.listed();
                 self.task_done(parent);
             }
@@ -102,6 +153,9 @@ impl Run<'_> {
             extra::delete(&dir.handle, &entries, &self.counters)
                 .map_err(|(name, error)| dir.io("delete", &name, error))?;
         }
+        if existed {
+            placeholder::find(dir, &fd, &entries)?;
+        }
         for entry in entries {
             if self.stopped() {
                 break;
@@ -115,7 +169,13 @@ impl Run<'_> {
     pub(super) fn add(&self, dir: &Arc<Dir>, entry: DirEntry) {
         if !is_safe(&entry.name) {
             let name = entry.name_text().into_owned();
-            self.report(RestoreError::UnsafeName { path: dir.display(b""), name });
+            self.report(dir, RestoreError::UnsafeName { path: dir.display(b""), name });
+            return;
+        }
+        if placeholder::is_wanted(self.options, &entry, dir.depth) {
+            if let Err(error) = self.add_placeholder(dir, &entry) {
+                self.report(dir, error);
+            }
             return;
         }
         match entry.kind {
@@ -141,16 +201,16 @@ impl Run<'_> {
                     count(&self.counters.skipped, 1);
                     count(&self.counters.skipped_bytes, entry.size.unsigned_abs());
                 }
-                Err(error) => self.report(error),
+                Err(error) => self.report(dir, error),
             },
             EntryType::Other(_) => {
-                self.report(RestoreError::UnknownType { path: dir.display(&entry.name) });
+                self.report(dir, RestoreError::UnknownType { path: dir.display(&entry.name) });
             }
         }
     }
 
     /// Whether a file or link must be written, given what is there.
-    fn is_needed(&self, dir: &Dir, entry: &DirEntry) -> Result<bool, RestoreError> {
+    pub(super) fn is_needed(&self, dir: &Dir, entry: &DirEntry) -> Result<bool, RestoreError> {
         let options = self.options;
         if !options.skip_existing && options.overwrite_files && options.overwrite_symlinks {
             return Ok(true);
@@ -197,7 +257,7 @@ impl Run<'_> {
                         attributes::apply(&fd, entry, self.options, &|| dir.display(b""))
                     });
                 if let Err(error) = applied {
-                    self.report(error);
+                    self.report(&dir, error);
                 }
                 count(&self.counters.directories, 1);
             }
@@ -205,6 +265,14 @@ impl Run<'_> {
                 self.queue.finish();
                 return;
             };
+            if !dir.is_complete() {
+                parent.lacks_something();
+            } else if let Some(entry) = &dir.entry
+                && !self.stopped()
+                && let Err(error) = parent.remove_placeholder(&entry.name)
+            {
+                self.report(parent, error);
+            }
             dir = parent.clone();
         }
     }
@@ -226,7 +294,8 @@ fn make(parent: &Arc<Dir>, entry: DirEntry) -> Result<(Arc<Dir>, bool), RestoreE
         },
         _ => parent.io("open", name, error),
     })?;
-    Ok((Dir::new(Some(parent.clone()), handle, Some(entry)), existed))
+    let depth = parent.depth.saturating_add(1);
+    Ok((Dir::new(Some(parent.clone()), handle, Some(entry), depth), existed))
 }
 
 fn is_empty(fd: &OwnedFd) -> bool {

@@ -60,6 +60,16 @@ pub(super) fn delete(
     Ok(())
 }
 
+/// Removes an entry and everything below it without counting; nothing there is fine.
+pub(super) fn remove_named(directory: &DirHandle, name: &[u8]) -> io::Result<()> {
+    let kind = match rustix::fs::statat(&*directory.fd()?, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => FileType::from_raw_mode(stat.st_mode),
+        Err(rustix::io::Errno::NOENT) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    remove(directory, name, kind, &Counters::default())
+}
+
 /// A directory that is being emptied.
 struct Emptied {
     handle: DirHandle,

@@ -116,7 +116,7 @@ impl Run<'_> {
     /// that it does not look like what it should be.
     pub(super) fn fail_job(&self, job: &Job, error: RestoreError) {
         if !job.failed.swap(true, Ordering::Relaxed) {
-            self.report(error);
+            self.report(&job.dir, error);
         }
     }
 
@@ -131,9 +131,11 @@ impl Run<'_> {
     pub(super) fn job_done(&self, job: &Arc<Job>) {
         let output = std::mem::take(&mut *job.output.lock());
         if !self.stopped() && !job.has_failed() {
-            match self.complete(job, output) {
-                Ok(()) => {}
-                Err(error) => self.fail_job(job, error),
+            let completed = self
+                .complete(job, output)
+                .and_then(|()| job.dir.remove_placeholder(&job.entry.name));
+            if let Err(error) = completed {
+                self.fail_job(job, error);
             }
         } else if let Output::File(written) = output
             && !self.keeps_damaged()
@@ -318,7 +320,7 @@ fn replace_link(dir: &OwnedFd, name: &[u8], target: &[u8]) -> io::Result<()> {
     }
 }
 
-fn write_at(fd: &OwnedFd, offset: u64, data: &[u8]) -> io::Result<()> {
+pub(super) fn write_at(fd: &OwnedFd, offset: u64, data: &[u8]) -> io::Result<()> {
     let (mut offset, mut data) = (offset, data);
     while !data.is_empty() {
         match rustix::io::pwrite(fd, data, offset) {
@@ -357,7 +359,7 @@ fn write_sparse(fd: &OwnedFd, offset: u64, data: &[u8]) -> io::Result<()> {
 }
 
 /// A name for a file that is not complete.
-fn temporary_name() -> Vec<u8> {
+pub(super) fn temporary_name() -> Vec<u8> {
     let mut bytes = [0; 8];
     let _ = getrandom::fill(&mut bytes);
     format!(".kopist-restore-{:016x}", u64::from_le_bytes(bytes)).into_bytes()

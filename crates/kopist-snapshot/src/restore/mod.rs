@@ -15,10 +15,13 @@
 //!   link. Nothing outside of the target is touched, whatever the snapshot holds and whatever is
 //!   renamed during the restore.
 
+pub mod archive;
 mod attributes;
 mod directory;
 mod extra;
+mod fetch;
 mod file;
+pub mod placeholder;
 mod run;
 mod window;
 
@@ -69,6 +72,11 @@ pub struct RestoreOptions {
     /// Keep what could be read of a file that is damaged, as kopia does: with zeros for the rest,
     /// and without its attributes. Without this it is removed. With `atomic` it always is.
     pub keep_damaged: bool,
+    /// Depth down to which entries are restored; what is deeper becomes a placeholder (see
+    /// [`placeholder`]). The root is at 0, what is in it at 1. Without it everything is restored.
+    pub shallow: Option<u32>,
+    /// Files smaller than this are restored also where a placeholder would be.
+    pub shallow_min_size: u64,
     /// To stop it from outside.
     pub cancel: Cancel,
 }
@@ -93,6 +101,8 @@ impl Default for RestoreOptions {
             skip_existing: false,
             delete_extra: false,
             keep_damaged: true,
+            shallow: None,
+            shallow_min_size: 0,
             cancel: Cancel::default(),
         }
     }
@@ -144,11 +154,30 @@ pub enum RestoreError {
         /// The name.
         name: String,
     },
+    /// A file of which not everything can be read.
+    #[error("cannot read {path}: {reason}")]
+    Unreadable {
+        /// Which one.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// The archive cannot be written.
+    #[error("cannot write the archive: {0}")]
+    Archive(#[source] std::io::Error),
     /// Neither file, directory nor link.
     #[error("invalid FS entry type of {path}")]
     UnknownType {
         /// Which one.
         path: String,
+    },
+    /// A placeholder that cannot be expanded.
+    #[error("cannot expand placeholder {path}: {reason}")]
+    Placeholder {
+        /// Which one.
+        path: String,
+        /// Why.
+        reason: String,
     },
     /// An entry without data.
     #[error("{path} has no object; verify the snapshot")]

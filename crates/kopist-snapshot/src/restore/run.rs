@@ -1,19 +1,21 @@
 //! One restore while it runs: what the workers share, and the workers.
 
-use std::collections::HashSet;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use kopist_blob::BlobId;
 use kopist_format::directory::{DirEntry, EntryType};
 use kopist_repo::{PackRun, Repository};
 use parking_lot::Mutex;
 
 use super::directory::Dir;
+use super::fetch::Fetch;
 use super::file::Job;
 use super::window::Window;
-use super::{Counters, RestoreError, RestoreOptions, RestoreProgress, RestoreStats, count};
+use super::{
+    Counters, RestoreError, RestoreOptions, RestoreProgress, RestoreStats, count, placeholder,
+};
 use crate::fs::handle::{DirHandle, share_of_descriptors};
 use crate::queue::Queue;
 
@@ -40,8 +42,7 @@ pub(super) struct Run<'a> {
     /// How many files are open, and how many may stay open while nothing is written to them.
     pub(super) open_files: Arc<AtomicUsize>,
     pub(super) most_open_files: usize,
-    /// Packs that are neither there nor replaced by others.
-    pub(super) lost_packs: Mutex<HashSet<BlobId>>,
+    pub(super) fetch: Fetch<'a>,
     failed: AtomicBool,
     error: Mutex<Option<RestoreError>>,
 }
@@ -74,7 +75,7 @@ impl<'a> Run<'a> {
             unlisted: AtomicUsize::new(0),
             open_files: Arc::default(),
             most_open_files: share_of_descriptors(),
-            lost_packs: Mutex::default(),
+            fetch: Fetch::new(repo),
             failed: AtomicBool::new(false),
             error: Mutex::new(None),
         }
@@ -85,11 +86,11 @@ impl<'a> Run<'a> {
         root: &DirEntry,
         target: &Path,
     ) -> Result<RestoreStats, RestoreError> {
-        if root.kind == EntryType::Directory {
-            self.restore_directory(root, target)?;
+        let (top, beside) = if root.kind == EntryType::Directory {
+            (self.restore_directory(root, target)?, placeholder::beside(target)?)
         } else {
-            self.restore_single(root, target)?;
-        }
+            (self.restore_single(root, target)?, None)
+        };
         std::thread::scope(|scope| {
             let workers = self.options.parallel.clamp(1, 256);
             let workers: Vec<_> = (0..workers).map(|_| scope.spawn(|| self.work())).collect();
@@ -100,27 +101,29 @@ impl<'a> Run<'a> {
             }
         });
         match self.error.into_inner() {
-            Some(error) => Err(error),
-            None => Ok(self.counters.stats()),
+            Some(error) => return Err(error),
+            None if top.is_complete() => beside.map_or(Ok(()), |beside| beside.remove())?,
+            None => {}
         }
+        Ok(self.counters.stats())
     }
 
-    fn restore_directory(&self, root: &DirEntry, target: &Path) -> Result<(), RestoreError> {
+    fn restore_directory(&self, root: &DirEntry, target: &Path) -> Result<Arc<Dir>, RestoreError> {
         let io =
             |what, source| RestoreError::Io { what, path: target.display().to_string(), source };
         let existed = target.is_dir();
-        std::fs::create_dir_all(target).map_err(|error| io("create", error))?;
+        create_directories(target).map_err(|error| io("create", error))?;
         let handle = DirHandle::open(target).map_err(|error| io("open", error))?;
         let dir = Dir::top(handle, root.clone());
         count(&self.counters.enqueued_directories, 1);
         self.unlisted.fetch_add(1, Ordering::Relaxed);
         self.list(&dir, existed)?;
         self.task_done(&dir);
-        Ok(())
+        Ok(dir)
     }
 
     /// Restores a file or a link under the name of the target.
-    fn restore_single(&self, entry: &DirEntry, target: &Path) -> Result<(), RestoreError> {
+    fn restore_single(&self, entry: &DirEntry, target: &Path) -> Result<Arc<Dir>, RestoreError> {
         let path = || target.display().to_string();
         let io = |what, source| RestoreError::Io { what, path: path(), source };
         let Some(name) = target.file_name() else {
@@ -131,15 +134,16 @@ impl<'a> Run<'a> {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        std::fs::create_dir_all(parent).map_err(|error| io("create the directory of", error))?;
+        create_directories(parent).map_err(|error| io("create the directory of", error))?;
         let handle = DirHandle::open(parent).map_err(|error| io("open the directory of", error))?;
         let dir = Dir::bystander(handle);
-        let name = std::os::unix::ffi::OsStrExt::as_bytes(name);
+        let name: &[u8] = std::os::unix::ffi::OsStrExt::as_bytes(name);
+        dir.has_placeholder(name);
         self.unlisted.fetch_add(1, Ordering::Relaxed);
         self.add(&dir, DirEntry { name: name.into(), ..entry.clone() });
         self.listed();
         self.task_done(&dir);
-        Ok(())
+        Ok(dir)
     }
 
     /// Takes tasks until there are none.
@@ -190,8 +194,9 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// An entry could not be restored: the end, or one more ignored error.
-    pub(super) fn report(&self, error: RestoreError) {
+    /// Something in a directory could not be restored: the end, or one more ignored error.
+    pub(super) fn report(&self, dir: &Dir, error: RestoreError) {
+        dir.lacks_something();
         if self.options.ignore_errors {
             count(&self.counters.ignored_errors, 1);
             self.progress.ignored(&error);
@@ -210,4 +215,10 @@ impl<'a> Run<'a> {
     pub(super) fn stopped(&self) -> bool {
         self.failed.load(Ordering::Relaxed)
     }
+}
+
+/// Creates a directory and those above it, for nobody else to look into until it has its own
+/// permissions.
+fn create_directories(path: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kopist_blob::BlobId;
 use kopist_format::compression::decompress;
 use kopist_format::id::ContentId;
-use kopist_repo::{Chunk, ContentInfo, PackRun, PlanOptions, RepoError};
+use kopist_repo::{Chunk, ContentInfo, PackRun, RepoError};
 
 use super::RestoreError;
+use super::fetch::READS;
 use super::file::Job;
 use super::run::{Run, Task};
 
@@ -29,10 +29,6 @@ struct Place {
     /// Compressed before it became a content, as old repositories have it.
     compressed: bool,
 }
-
-/// Few bytes between contents are cheaper to read than to skip; one read is at most this long,
-/// so that many can be in memory at once.
-const READS: PlanOptions = PlanOptions { max_gap: 128 << 10, max_run: 4 << 20 };
 
 impl Run<'_> {
     /// Finds out where the contents of some files lie, and makes tasks of the reads.
@@ -130,32 +126,11 @@ impl Run<'_> {
 
     /// Reads one range of a pack and writes its contents where they belong.
     pub(super) fn read(&self, window: &Window, run: &PackRun) {
-        let mut done = 0;
         if !self.stopped() {
-            let result = self.repo.read_run(run, &mut |content, data| {
-                done += 1;
-                self.distribute(window, content, data);
-                Ok(())
-            });
-            // What was not visited is tried one by one, which also finds what has been moved.
-            if let Err(error) = result
-                && !self.stopped()
-            {
-                let text = error.to_string();
-                for content in &run.contents[done.min(run.contents.len())..] {
-                    done += 1;
-                    let error = RepoError::ContentUnreadable {
-                        id: content.id,
-                        pack: run.pack.clone(),
-                        offset: content.offset.into(),
-                        length: content.packed_length.into(),
-                        source: text.clone().into(),
-                    };
-                    self.distribute(window, content, Err(error));
-                }
-            }
+            self.fetch.read(run, &mut |content, data| self.distribute(window, content, data));
+            return;
         }
-        for content in &run.contents[done.min(run.contents.len())..] {
+        for content in &run.contents {
             for place in window.places_of(&content.id) {
                 if let Some(job) = window.jobs.get(place.job) {
                     self.chunk_done(job);
@@ -164,35 +139,7 @@ impl Run<'_> {
         }
     }
 
-    /// Maintenance may have moved a content since its place was looked up, or a cache or a second
-    /// read may have it. For a pack that is gone one content tries: every try reads the indexes
-    /// anew, and after the first one they say where the others are.
-    fn second_try(&self, content: &ContentInfo, error: RepoError) -> Result<Bytes, RepoError> {
-        let Some(place) = self.repo.content_info(&content.id)? else { return Err(error) };
-        let pack = BlobId::from(place.pack.as_str());
-        let was_moved = place.pack != content.pack;
-        let is_lost = || self.lost_packs.lock().contains(&pack);
-        let is_gone = || self.repo.store().metadata(&pack).is_err_and(|e| e.is_not_found());
-        if !is_lost() && (was_moved || !is_gone()) {
-            return self.repo.read_content(&content.id);
-        }
-        // The others wait for the one that tries.
-        let mut lost = self.lost_packs.lock();
-        if !lost.contains(&pack) {
-            return self.repo.read_content(&content.id).inspect_err(|_| {
-                lost.insert(pack);
-            });
-        }
-        drop(lost);
-        // Meanwhile the indexes may have been read anew.
-        match self.repo.content_info(&content.id)? {
-            Some(now) if now.pack != place.pack => self.repo.read_content(&content.id),
-            _ => Err(error),
-        }
-    }
-
     fn distribute(&self, window: &Window, content: &ContentInfo, data: Result<Bytes, RepoError>) {
-        let data = data.or_else(|error| self.second_try(content, error));
         let places = window.places_of(&content.id);
         let data = match data {
             Ok(data) => data,

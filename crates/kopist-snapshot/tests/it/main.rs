@@ -5,6 +5,7 @@
 // A failed precondition is a failed test.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod archive;
 mod common;
 mod golden;
 mod limits;
@@ -12,5 +13,6 @@ mod maintenance;
 mod oracle;
 mod resolve;
 mod restore;
+mod shallow;
 mod upload;
 mod verify;

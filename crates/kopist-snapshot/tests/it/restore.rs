@@ -15,11 +15,11 @@ use kopist_testkit::tree::{Comparison, RandomTree, Rng, TreeShape, compare, list
 
 use crate::common::{new_repository, open, snapshot, writer};
 
-fn root_of(manifest: &kopist_format::snapshot::SnapshotManifest) -> DirEntry {
+pub(crate) fn root_of(manifest: &kopist_format::snapshot::SnapshotManifest) -> DirEntry {
     manifest.root_entry.clone().unwrap()
 }
 
-fn restore_to(
+pub(crate) fn restore_to(
     repo: &Repository,
     root: &DirEntry,
     target: &Path,
@@ -29,7 +29,7 @@ fn restore_to(
 }
 
 #[track_caller]
-fn assert_same(source: &Path, target: &Path) {
+pub(crate) fn assert_same(source: &Path, target: &Path) {
     let differences = compare(&list(source), &list(target), Comparison::restored());
     assert!(differences.is_empty(), "{differences}");
 }
@@ -126,7 +126,7 @@ fn a_file_a_link_and_a_directory_below() {
     assert!(named(&format!("{}/a/b/f/x", manifest.id)).is_err());
 }
 
-fn write_file(repo: &Repository, data: &[u8]) -> ObjectId {
+pub(crate) fn write_file(repo: &Repository, data: &[u8]) -> ObjectId {
     let writer = writer(repo);
     let object = writer.write_object(data, ObjectOptions::default()).unwrap();
     writer.flush().unwrap();
@@ -134,7 +134,7 @@ fn write_file(repo: &Repository, data: &[u8]) -> ObjectId {
 }
 
 /// A directory object with any entries.
-fn write_directory(repo: &Repository, entries: Vec<DirEntry>) -> DirEntry {
+pub(crate) fn write_directory(repo: &Repository, entries: Vec<DirEntry>) -> DirEntry {
     let mut builder = DirBuilder::default();
     for entry in entries {
         builder.add(entry);
@@ -155,7 +155,7 @@ fn write_directory(repo: &Repository, entries: Vec<DirEntry>) -> DirEntry {
     }
 }
 
-fn file(name: &str, object: ObjectId, size: usize) -> DirEntry {
+pub(crate) fn file(name: &str, object: ObjectId, size: usize) -> DirEntry {
     DirEntry {
         name: name.as_bytes().into(),
         mode: Permissions::from_unix(0o644),
@@ -309,7 +309,7 @@ fn attributes_are_applied_even_where_entries_fail() {
     assert_eq!(differences.missing.len() + differences.different.len(), 1, "{differences}");
 }
 
-fn lost_object(text: &str) -> ObjectId {
+pub(crate) fn lost_object(text: &str) -> ObjectId {
     text.parse().unwrap()
 }
 
