@@ -14,6 +14,8 @@
 //! - [`cli`]: the same command lines print the same;
 //! - [`archives`], [`shallow`]: both restore to the same archives and placeholders, and each
 //!   expands and backs up the other's placeholders;
+//! - [`rewritten`]: both compare, repair, rename and migrate snapshots alike;
+//! - [`restores`]: random trees, restored by both over whatever is there, with random flags;
 //! - [`hostile`]: repositories prepared so that a restore writes where it should not;
 //! - [`kill`]: `kill -9` in the middle of a backup.
 
@@ -30,6 +32,8 @@ mod pair;
 #[path = "../program.rs"]
 mod program;
 mod reads;
+mod restores;
+mod rewritten;
 mod shallow;
 mod turns;
 mod writes;

@@ -50,6 +50,12 @@ pub fn read_directory(repo: &Repository, object: &ObjectId) -> Result<Vec<DirEnt
     Ok(entries)
 }
 
+/// Whether a name stays in its directory: names in a repository are data from outside.
+#[must_use]
+pub fn is_safe_name(name: &[u8]) -> bool {
+    !matches!(name, b"" | b"." | b"..") && !name.iter().any(|byte| matches!(byte, b'/' | 0))
+}
+
 /// Of several entries with one name the last one counts.
 fn keep_last_of_each_name(entries: &mut Vec<DirEntry>) {
     let mut names: Vec<&[u8]> = entries.iter().map(|entry| &*entry.name).collect();
@@ -122,4 +128,19 @@ fn of_object(repo: &Repository, view: &ManifestView, id: &str, consistent: bool)
         DirEntry { mode: Permissions::from_unix(0o644), size: size as i64, ..DirEntry::default() }
     };
     Ok(Named { entry: DirEntry { object: Some(object), ..entry }, snapshot: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_safe_name;
+
+    #[test]
+    fn names_that_lead_elsewhere() {
+        for name in [&b""[..], b".", b"..", b"/", b"/etc", b"a/b", b"../x", b"a\0"] {
+            assert!(!is_safe_name(name), "{name:?}");
+        }
+        for name in [&b"a"[..], b"...", b".a", b"a..", b"\\", b"\xff", b" "] {
+            assert!(is_safe_name(name), "{name:?}");
+        }
+    }
 }

@@ -115,7 +115,11 @@ pub fn create(
 /// Snapshots to compare with: the last complete one, then every later incomplete one.
 #[must_use]
 pub fn previous_snapshots(view: &ManifestView, source: &SourceInfo) -> Vec<SnapshotManifest> {
-    let mut snapshots = store::snapshots_of(view, source);
+    previous_among(store::snapshots_of(view, source))
+}
+
+/// The same of given snapshots of one source.
+pub(crate) fn previous_among(mut snapshots: Vec<SnapshotManifest>) -> Vec<SnapshotManifest> {
     snapshots.sort_by_key(|manifest| (manifest.start_time, manifest.end_time));
     let complete = snapshots.iter().rposition(SnapshotManifest::is_complete);
     let last = complete.map(|index| snapshots[index].start_time);

@@ -73,6 +73,28 @@ pub enum SnapshotError {
         /// Why.
         source: Box<SnapshotError>,
     },
+    /// Snapshots of several sources would get the same one.
+    #[error("{0} specified on destination but not source")]
+    Collapse(&'static str),
+    /// A directory that is to be compared cannot be read.
+    #[error("unable to read {which} directory {path}: {source}")]
+    Compare {
+        /// `first` or `second`.
+        which: &'static str,
+        /// Its path.
+        path: String,
+        /// Why.
+        source: Box<SnapshotError>,
+    },
+    /// A tree that no system could have held.
+    #[error("directories are nested too deeply at {0}")]
+    TooDeep(String),
+    /// Threads cannot be made.
+    #[error("cannot start threads: {0}; use fewer with --parallel")]
+    Threads(String),
+    /// JSON cannot be written.
+    #[error("cannot write JSON: {0}")]
+    Json(#[source] kopist_format::json::JsonError),
     /// An entry without an object.
     #[error("entry {0:?} has no object; verify the snapshot")]
     NoObject(String),

@@ -9,6 +9,8 @@
 //! - [`browse`]: looking into snapshots; [`resolve`]: which one a path means;
 //!   [`restore`](mod@restore): getting one back; [`verify`](mod@verify): making sure that one
 //!   could.
+//! - [`diff`](mod@diff): comparing two; [`fix`]: repairing them; [`history`]: giving them to
+//!   somebody else; [`migrate`]: getting them from another repository.
 //! - [`walk`](mod@walk): all objects of all snapshots, each once; [`gc`]: what is not among them;
 //!   [`maintenance`]: the run of all that keeps a repository small.
 //!
@@ -17,12 +19,16 @@
 pub mod actions;
 pub mod browse;
 pub mod create;
+pub mod diff;
 mod error;
 pub mod expire;
+pub mod fix;
 pub mod fs;
 pub mod gc;
+pub mod history;
 pub mod ignore;
 pub mod maintenance;
+pub mod migrate;
 pub mod policy;
 mod queue;
 pub mod resolve;

@@ -29,6 +29,15 @@ impl App {
         self.ask_existing_password()
     }
 
+    /// The password of the repository of another configuration: the one stored beside it, else
+    /// the one that is given for this command.
+    pub fn password_of(&self, config: &std::path::Path) -> Result<SecretString, CommandError> {
+        match password::recall(config).context("cannot get persistent password")? {
+            Some(stored) => Ok(stored),
+            None => self.connect_password(),
+        }
+    }
+
     /// The password for a connection that is being made.
     pub fn connect_password(&self) -> Result<SecretString, CommandError> {
         match &self.globals.password {

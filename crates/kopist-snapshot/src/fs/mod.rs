@@ -3,11 +3,13 @@
 //! The uploader sees a [`Folder`] and knows nothing else. [`LocalFolder`] is one on disk: every
 //! access goes through a file descriptor of its directory and follows no symbolic link, so that
 //! nothing outside of the source is read, whatever is renamed meanwhile. Names are raw bytes.
-//! [`StreamFolder`] is a directory with one file that is read from a pipe.
+//! [`StreamFolder`] is a directory with one file that is read from a pipe; [`StoredFolder`] is a
+//! directory of a snapshot, perhaps in another repository.
 
 mod errno;
 pub(crate) mod handle;
 mod local;
+mod stored;
 mod stream;
 
 use std::io;
@@ -17,6 +19,7 @@ use kopist_format::directory::{EntryType, Permissions, UtcNanos};
 
 pub use errno::{describe, errno_text};
 pub use local::{LocalFolder, LocalSource};
+pub use stored::{StoredFolder, metadata as stored_metadata};
 pub use stream::StreamFolder;
 
 /// What kind of thing an entry is.

@@ -101,11 +101,6 @@ impl Dir {
     }
 }
 
-/// Whether a name stays in its directory.
-pub(super) fn is_safe(name: &[u8]) -> bool {
-    !matches!(name, b"" | b"." | b"..") && !name.iter().any(|byte| matches!(byte, b'/' | 0))
-}
-
 impl Run<'_> {
     /// Makes a directory, or accepts the one that is there, and lists it.
     pub(super) fn enter(&self, parent: &Arc<Dir>, entry: DirEntry) {
@@ -167,7 +162,7 @@ impl Run<'_> {
 
     /// Makes a task of an entry.
     pub(super) fn add(&self, dir: &Arc<Dir>, entry: DirEntry) {
-        if !is_safe(&entry.name) {
+        if !browse::is_safe_name(&entry.name) {
             let name = entry.name_text().into_owned();
             self.report(dir, RestoreError::UnsafeName { path: dir.display(b""), name });
             return;
@@ -199,7 +194,9 @@ impl Run<'_> {
                 }
                 Ok(false) => {
                     count(&self.counters.skipped, 1);
-                    count(&self.counters.skipped_bytes, entry.size.unsigned_abs());
+                    if entry.kind == EntryType::File {
+                        count(&self.counters.skipped_bytes, entry.size.unsigned_abs());
+                    }
                 }
                 Err(error) => self.report(dir, error),
             },
@@ -305,19 +302,4 @@ fn is_empty(fd: &OwnedFd) -> bool {
         false
     });
     listed.is_ok() && !any
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_safe;
-
-    #[test]
-    fn names_that_lead_elsewhere() {
-        for name in [&b""[..], b".", b"..", b"/", b"/etc", b"a/b", b"../x", b"a\0"] {
-            assert!(!is_safe(name), "{name:?}");
-        }
-        for name in [&b"a"[..], b"...", b".a", b"a..", b"\\", b"\xff", b" "] {
-            assert!(is_safe(name), "{name:?}");
-        }
-    }
 }

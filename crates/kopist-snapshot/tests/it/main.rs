@@ -7,9 +7,11 @@
 
 mod archive;
 mod common;
+mod fix;
 mod golden;
 mod limits;
 mod maintenance;
+mod migrate;
 mod oracle;
 mod resolve;
 mod restore;

@@ -353,7 +353,7 @@ fn upload_options(matches: &Matches, session: &Session) -> Result<UploadOptions,
 
 /// Stops the upload at the first `SIGINT` or `SIGTERM`: what was read is saved as an incomplete
 /// snapshot. Further signals do nothing.
-fn cancel_on_signals() -> Result<Cancel, CommandError> {
+pub(super) fn cancel_on_signals() -> Result<Cancel, CommandError> {
     let cancel = Cancel::default();
     let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot handle signals")?;
     let canceled = cancel.clone();

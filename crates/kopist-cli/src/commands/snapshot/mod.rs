@@ -4,9 +4,11 @@ mod create;
 mod delete;
 mod estimate;
 mod expire;
+mod fix;
+mod history;
 mod list;
+mod migrate;
 mod pin;
-mod planned;
 mod restore;
 mod verify;
 
@@ -15,15 +17,15 @@ use crate::grammar::Command;
 /// `snapshot`
 pub(super) static COMMAND: Command =
     Command::new("snapshot", "Work with snapshots.").aliases(&["snap"]).commands(&[
-        &planned::COPY_HISTORY,
-        &planned::MOVE_HISTORY,
+        &history::COPY,
+        &history::MOVE,
         &create::COMMAND,
         &delete::COMMAND,
         &estimate::COMMAND,
         &expire::COMMAND,
-        &planned::FIX,
+        &fix::COMMAND,
         &list::COMMAND,
-        &planned::MIGRATE,
+        &migrate::COMMAND,
         &pin::COMMAND,
         &restore::COMMAND,
         &verify::COMMAND,

@@ -16,7 +16,6 @@ use kopist_repo::{ContentInfo, RepoError, Repository};
 use parking_lot::Mutex;
 
 use crate::browse;
-use crate::restore::directory::is_safe;
 use crate::restore::fetch::{Fetch, READS};
 use crate::restore::{Counters, RestoreError, RestoreOptions, count};
 
@@ -156,7 +155,7 @@ impl<'a> Reader<'a> {
                 open.pop();
                 continue;
             };
-            if !is_safe(&entry.name) {
+            if !browse::is_safe_name(&entry.name) {
                 let (path, name) = (base.clone(), entry.name_text().into_owned());
                 self.add(Item::Failed(RestoreError::UnsafeName { path, name }), 0)?;
                 continue;

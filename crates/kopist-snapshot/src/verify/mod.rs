@@ -4,15 +4,18 @@
 //! that exists; a part of the files is read completely, in the order of the packs. Facts:
 //! `kopia:snapshot/snapshotfs/snapshot_verifier.go`.
 
+mod file;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use kopist_blob::{BlobError, list_prefixes};
 use kopist_format::directory::DirEntry;
 use kopist_format::id::{ContentId, ObjectId};
-use kopist_repo::{ContentInfo, ContentSet, IndexView, PlanOptions, RepoError, Repository};
+use kopist_repo::{ContentInfo, PlanOptions, RepoError, Repository};
 use parking_lot::Mutex;
+
+pub use file::FileVerifier;
 
 use crate::error::{Result, SnapshotError};
 use crate::walk::{Root, Visitor, walk};
@@ -80,13 +83,9 @@ const BATCH: usize = 8192;
 
 struct Verification<'a> {
     repo: &'a Repository,
-    view: Arc<IndexView>,
     options: &'a VerifyOptions,
     progress: &'a dyn VerifyProgress,
-    /// Lengths of all packs.
-    packs: HashMap<String, u64>,
-    checked: Mutex<ContentSet>,
-    read: Mutex<ContentSet>,
+    files: FileVerifier<'a>,
     batch: Mutex<Vec<(ContentInfo, Arc<str>)>>,
     objects: AtomicU64,
     bytes: AtomicU64,
@@ -105,17 +104,11 @@ pub fn verify(
     options: &VerifyOptions,
     progress: &dyn VerifyProgress,
 ) -> Result<VerifyStats> {
-    let view = repo.fresh_index()?;
-    let listed = list_prefixes(repo.store().as_ref(), &["p", "q"], 2).map_err(RepoError::from)?;
-    let packs = listed.into_iter().map(|blob| (blob.id.as_str().to_owned(), blob.length)).collect();
     let verification = Verification {
         repo,
         options,
         progress,
-        packs,
-        checked: Mutex::new(ContentSet::new(&view)),
-        read: Mutex::new(ContentSet::new(&view)),
-        view,
+        files: FileVerifier::new(repo, options.files_percent)?,
         batch: Mutex::default(),
         objects: AtomicU64::new(0),
         bytes: AtomicU64::new(0),
@@ -124,7 +117,7 @@ pub fn verify(
         errors: AtomicU64::new(0),
         stop: AtomicBool::new(false),
     };
-    walk(repo, &verification.view, roots, options.parallel, &verification);
+    walk(repo, &verification.files.view, roots, options.parallel, &verification);
     let rest = std::mem::take(&mut *verification.batch.lock());
     verification.read_batch(rest);
     Ok(verification.stats())
@@ -169,93 +162,11 @@ impl Verification<'_> {
     }
 
     fn file(&self, path: &str, object: &ObjectId) -> Result<(), RepoError> {
-        let mut contents = Vec::new();
-        self.repo.object_contents(object, &mut |content| contents.push(content))?;
-        for content in &contents {
-            self.check(content)?;
-        }
-        if self.is_chosen(object) {
-            self.check_lengths(object)?;
+        let contents = self.files.check(object)?;
+        if self.files.is_chosen(object) {
+            self.files.check_lengths(object)?;
             self.read_files.fetch_add(1, Ordering::Relaxed);
             self.choose(path, &contents)?;
-        }
-        Ok(())
-    }
-
-    /// The content is known, and its bytes can be where the index says. What fails is not
-    /// remembered, so that every file with it is reported.
-    fn check(&self, id: &ContentId) -> Result<(), RepoError> {
-        let Some((ordinal, entry)) = self.view.find(id)? else {
-            let info = self.repo.content_info(id)?;
-            return self.check_pack(&info.ok_or(RepoError::ContentNotFound(*id))?);
-        };
-        if self.checked.lock().contains(ordinal) {
-            return Ok(());
-        }
-        self.check_pack(&entry.to_entry())?;
-        self.checked.lock().insert(ordinal);
-        Ok(())
-    }
-
-    fn check_pack(&self, info: &ContentInfo) -> Result<(), RepoError> {
-        let end = u64::from(info.offset) + u64::from(info.packed_length);
-        let pack = info.pack.as_str();
-        let length = match self.packs.get(pack) {
-            Some(length) => *length,
-            // Written since the listing, or lost.
-            None => match self.repo.store().metadata(&pack.into()) {
-                Ok(blob) => blob.length,
-                Err(BlobError::NotFound { .. }) => {
-                    let what = format!("content {}", info.id);
-                    return Err(RepoError::BlobNotFound { what, blob: pack.into() });
-                }
-                Err(error) => return Err(error.into()),
-            },
-        };
-        if length >= end {
-            return Ok(());
-        }
-        Err(RepoError::ContentUnreadable {
-            id: info.id,
-            pack: pack.into(),
-            offset: info.offset.into(),
-            length: info.packed_length.into(),
-            source: format!("the pack ends at {length}").into(),
-        })
-    }
-
-    /// Whether a file is among those that are read: always the same answer for one object.
-    fn is_chosen(&self, object: &ObjectId) -> bool {
-        let percent = self.options.files_percent;
-        if percent >= 100.0 {
-            return true;
-        }
-        let content = object.content();
-        let mut head = [0; 8];
-        for (byte, hash) in head.iter_mut().zip(content.hash().iter().rev()) {
-            *byte = *hash;
-        }
-        let dice = (u64::from_le_bytes(head) >> 11) as f64 / (1_u64 << 53) as f64;
-        dice * 100.0 < percent
-    }
-
-    /// The chunks of a file have the lengths that its list gives.
-    fn check_lengths(&self, object: &ObjectId) -> Result<(), RepoError> {
-        for chunk in self.repo.object_chunks(object)? {
-            let id = chunk.object.content();
-            let Some(info) = self.repo.content_info(&id)? else {
-                return Err(RepoError::ContentNotFound(id));
-            };
-            let compressed = chunk.object.is_compressed();
-            if !compressed && u64::from(info.original_length) != chunk.length {
-                return Err(RepoError::ObjectInvalid {
-                    id: *object,
-                    reason: format!(
-                        "unexpected chunk length {}, expected {} (chunk at {})",
-                        info.original_length, chunk.length, chunk.start
-                    ),
-                });
-            }
         }
         Ok(())
     }
@@ -265,9 +176,9 @@ impl Verification<'_> {
         let path: Arc<str> = path.into();
         let mut chosen = Vec::new();
         for id in contents {
-            match self.view.find(id)? {
+            match self.files.view.find(id)? {
                 Some((ordinal, entry)) => {
-                    if self.read.lock().insert(ordinal) {
+                    if self.files.read.lock().insert(ordinal) {
                         chosen.push((entry.to_entry(), path.clone()));
                     }
                 }
