@@ -1,7 +1,7 @@
 //! Reading many contents with few requests.
 
 use bytes::Bytes;
-use kopist_blob::{BlobId, ByteRange};
+use kopist_blob::{BlobError, BlobId, ByteRange};
 use kopist_format::id::ContentId;
 
 use super::{ContentInfo, open::unreadable_blob, open_content, open_payload};
@@ -18,11 +18,41 @@ pub struct PlanOptions {
     pub max_gap: u64,
     /// Longest read in bytes; a single content may be longer.
     pub max_run: u64,
+    /// How many bytes may be read in vain for a hundred that are wanted, whatever the gaps; the
+    /// shortest ones are read first. Without it all up to [`max_gap`](Self::max_gap) are.
+    pub max_waste_percent: Option<u64>,
 }
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        Self { max_gap: 128 << 10, max_run: 16 << 20 }
+        Self { max_gap: 128 << 10, max_run: 16 << 20, max_waste_percent: None }
+    }
+}
+
+impl PlanOptions {
+    /// The longest gap between sorted contents that is read rather than skipped.
+    fn longest_gap(&self, contents: &[ContentInfo]) -> u64 {
+        let Some(percent) = self.max_waste_percent else { return self.max_gap };
+        let end =
+            |content: &ContentInfo| u64::from(content.offset) + u64::from(content.packed_length);
+        let mut gaps: Vec<u64> = contents
+            .windows(2)
+            .filter(|pair| pair[0].pack == pair[1].pack)
+            .map(|pair| u64::from(pair[1].offset).saturating_sub(end(&pair[0])))
+            .filter(|gap| (1..=self.max_gap).contains(gap))
+            .collect();
+        gaps.sort_unstable();
+        let wanted: u64 = contents.iter().map(|content| u64::from(content.packed_length)).sum();
+        let mut left = wanted.saturating_mul(percent) / 100;
+        let mut longest = 0;
+        for same in gaps.chunk_by(|a, b| a == b) {
+            let Some(gap) = same.first() else { continue };
+            match left.checked_sub(gap.saturating_mul(same.len() as u64)) {
+                Some(rest) => (left, longest) = (rest, *gap),
+                None => break,
+            }
+        }
+        longest
     }
 }
 
@@ -64,13 +94,14 @@ impl Repository {
             a.pack.cmp(&b.pack).then(a.offset.cmp(&b.offset)).then(a.id.cmp(&b.id))
         });
         contents.dedup_by(|a, b| a.id == b.id && a.pack == b.pack && a.offset == b.offset);
+        let longest_gap = options.longest_gap(&contents);
         let mut runs: Vec<PackRun> = Vec::new();
         for content in contents {
             let start = u64::from(content.offset);
             let end = start + u64::from(content.packed_length);
             if let Some(run) = runs.last_mut()
                 && run.pack == *content.pack
-                && start <= run.offset + run.length + options.max_gap
+                && start <= run.offset + run.length + longest_gap
                 && end.max(run.offset + run.length) - run.offset <= options.max_run
             {
                 run.length = run.length.max(end - run.offset);
@@ -112,6 +143,13 @@ impl Repository {
         let joint = match (self.store().get(&run.pack, range), run.contents.as_slice()) {
             (Ok(data), _) => Some(data),
             (Err(e), [only]) => return visit(only, Err(unreadable_blob(only, e))),
+            // A pack that is gone has none of them: no need to ask for each.
+            (Err(e), contents) if e.is_not_found() => {
+                return contents.iter().try_for_each(|content| {
+                    let lost = BlobError::NotFound { id: run.pack.clone() };
+                    visit(content, Err(unreadable_blob(content, lost)))
+                });
+            }
             // One content beyond the end of a damaged pack must not take the others with it.
             (Err(_), _) => None,
         };

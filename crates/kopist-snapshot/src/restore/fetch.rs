@@ -7,9 +7,10 @@ use kopist_blob::BlobId;
 use kopist_repo::{ContentInfo, PackRun, PlanOptions, RepoError, Repository};
 use parking_lot::Mutex;
 
-/// Few bytes between contents are cheaper to read than to skip; one read is at most this long,
-/// so that many can be in memory at once.
-pub(super) const READS: PlanOptions = PlanOptions { max_gap: 128 << 10, max_run: 4 << 20 };
+/// Few bytes between contents are cheaper to read than to skip, but not more than one in twenty
+/// is read in vain. One read is at most this long, so that many can be in memory at once.
+pub(super) const READS: PlanOptions =
+    PlanOptions { max_gap: 128 << 10, max_run: 4 << 20, max_waste_percent: Some(5) };
 
 /// Reads contents for one restore.
 pub(super) struct Fetch<'a> {

@@ -371,6 +371,9 @@ fn indexes_are_read_anew_once_for_a_lost_pack() {
     let stats = restore_to(&repo, &root, &temp.path().join("target"), &options).unwrap();
     assert_eq!((stats.files, stats.ignored_errors), (0, 50));
     assert_eq!(recording.count(Operation::List), once);
+    // Nor is the pack asked for once for each content.
+    let requests = data_reads(&recording).len();
+    assert!(requests <= 6, "{requests} requests for a pack that is gone");
 }
 
 #[test]
@@ -474,4 +477,173 @@ fn deep_and_wide_trees() {
     let target = temp.path().join("target");
     restore_to(&repo, &root, &target, &RestoreOptions::default()).unwrap();
     assert_same(&source, &target);
+}
+
+/// Lengths of all reads of packs with data.
+fn data_reads<S: BlobStore>(recording: &Recording<S>) -> Vec<u64> {
+    let is_data = |call: &&kopist_blob::Call| matches!(&call.target, kopist_blob::Target::Blob(id) if id.as_str().starts_with('p'));
+    recording.calls().iter().filter(is_data).map(|call| call.amount).collect()
+}
+
+/// Bytes in packs of the contents of all files below a root, each once, by pack.
+fn needed(repo: &Repository, root: &DirEntry) -> std::collections::BTreeMap<String, u64> {
+    let mut contents = std::collections::BTreeMap::new();
+    for (_, entry) in crate::common::tree(repo, &root.object.unwrap()) {
+        if entry.is_dir() {
+            continue;
+        }
+        let mut add = |content| {
+            let info = repo.content_info(&content).unwrap().unwrap();
+            contents.insert(content, info);
+        };
+        repo.object_contents(&entry.object.unwrap(), &mut add).unwrap();
+    }
+    let mut packs = std::collections::BTreeMap::new();
+    for info in contents.into_values().filter(|info| info.pack.starts_with('p')) {
+        *packs.entry(info.pack.to_string()).or_insert(0) += u64::from(info.packed_length);
+    }
+    packs
+}
+
+/// A repository whose packs are small, so that there are many.
+fn with_small_packs() -> (std::sync::Arc<kopist_blob::MemoryStore>, Repository) {
+    let (store, repo) = new_repository();
+    let change = kopist_repo::ParameterChange {
+        max_pack_size: Some(10 << 20),
+        ..kopist_repo::ParameterChange::default()
+    };
+    repo.set_parameters(&change).unwrap();
+    let repo = open(store.clone());
+    (store, repo)
+}
+
+#[test]
+fn no_more_is_read_than_is_needed() {
+    let temp = tempfile::tempdir().unwrap();
+    let source = temp.path().join("source");
+    let shape = TreeShape { directories: 60, files: 1500, largest: 300_000, links: 0 };
+    let mut tree = RandomTree::create(&source, 24, shape);
+    let (store, repo) = with_small_packs();
+    let first = root_of(&snapshot(&repo, &source));
+    let copy = temp.path().join("copy");
+    restore_to(&repo, &first, &copy, &RestoreOptions::default()).unwrap();
+    // Parts of what is in the packs are not needed any more.
+    tree.change(400);
+    let second = root_of(&snapshot(&repo, &source));
+    let recording = std::sync::Arc::new(Recording::new(store));
+    let repo = open(recording.clone());
+    let target = temp.path().join("target");
+    for (root, original, parallel) in
+        [(&first, &copy, 1), (&first, &copy, 8), (&second, &source, 4)]
+    {
+        let packs = needed(&repo, root);
+        assert!(packs.len() > 2, "{} packs", packs.len());
+        let bytes: u64 = packs.values().sum();
+        // One read is at most 4 MiB.
+        let reads: u64 = packs.values().map(|bytes| bytes.div_ceil(4 << 20)).sum();
+        recording.clear();
+        let options = RestoreOptions { parallel, delete_extra: true, ..RestoreOptions::default() };
+        restore_to(&repo, root, &target, &options).unwrap();
+        let found = data_reads(&recording);
+        let total: u64 = found.iter().sum();
+        assert!(total * 10 <= bytes * 11, "{total} bytes read, {bytes} needed");
+        if root == &first {
+            assert!(found.len() as u64 * 10 <= reads * 11, "{} reads of {reads}", found.len());
+        }
+        assert_same(original, &target);
+    }
+
+    // A restore that was interrupted reads what is missing.
+    let mut removed = 0;
+    for (number, path) in walkdir(&target).into_iter().enumerate() {
+        if number % 3 == 0 {
+            removed += 1;
+            fs::remove_file(path).unwrap();
+        } else if number % 7 == 1 {
+            // As an interruption leaves it: shorter, or not with its own time.
+            fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(1).unwrap();
+        }
+    }
+    recording.clear();
+    let options = RestoreOptions { skip_existing: true, ..RestoreOptions::default() };
+    let stats = restore_to(&repo, &second, &target, &options).unwrap();
+    assert!(stats.files > removed && stats.skipped > 0, "{stats:?}");
+    let total: u64 = data_reads(&recording).iter().sum();
+    assert!(total * 10 <= stats.bytes * 11, "{total} bytes read for {}", stats.bytes);
+    assert_same(&source, &target);
+}
+
+/// The files below a directory, sorted.
+fn walkdir(directory: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_symlink() {
+            continue;
+        }
+        if path.is_dir() { found.extend(walkdir(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn somebody_who_swaps_directories_for_links_leads_nothing_out() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let temp = tempfile::tempdir().unwrap();
+    let (_, repo) = new_repository();
+    let object = write_file(&repo, &Rng::new(1).bytes(3000));
+    let files = |prefix: &str| {
+        (0..40).map(|number| file(&format!("{prefix}{number}"), object, 3000)).collect::<Vec<_>>()
+    };
+    let inner = DirEntry { name: b"inner"[..].into(), ..write_directory(&repo, files("i")) };
+    let mut entries = files("d");
+    entries.push(inner);
+    let dir = DirEntry { name: b"dir"[..].into(), ..write_directory(&repo, entries) };
+    let root = write_directory(&repo, vec![dir]);
+    let (outside, target) = (temp.path().join("outside"), temp.path().join("target"));
+    fs::create_dir_all(outside.join("inner")).unwrap();
+    for number in 0..40 {
+        fs::write(outside.join(format!("d{number}")), "mine").unwrap();
+    }
+    let before = list(&outside);
+    fs::create_dir_all(target.join("dir/inner")).unwrap();
+    let done = AtomicBool::new(false);
+    let swaps = std::thread::scope(|scope| {
+        let swapper = scope.spawn(|| {
+            let (real, aside) = (target.join("dir"), target.join("aside"));
+            let mut swaps = 0;
+            while !done.load(Ordering::Relaxed) {
+                if fs::rename(&real, &aside).is_err() {
+                    continue;
+                }
+                if symlink(&outside, &real).is_ok() {
+                    swaps += 1;
+                    std::thread::yield_now();
+                    let _ = fs::remove_file(&real);
+                }
+                // If a restore made a new directory meanwhile, the old one stays aside.
+                if fs::rename(&aside, &real).is_err() {
+                    let _ = fs::remove_dir_all(&aside);
+                }
+                std::thread::yield_now();
+            }
+            swaps
+        });
+        for round in 0..60 {
+            let options = RestoreOptions {
+                ignore_errors: true,
+                delete_extra: round % 2 == 0,
+                atomic: round % 3 == 0,
+                shallow: (round % 5 == 0).then_some(1),
+                ..RestoreOptions::default()
+            };
+            let _ = restore_to(&repo, &root, &target, &options);
+        }
+        done.store(true, Ordering::Relaxed);
+        swapper.join().unwrap()
+    });
+    assert!(swaps > 0);
+    let found = compare(&before, &list(&outside), Comparison::full());
+    assert!(found.is_empty(), "{found}");
 }
