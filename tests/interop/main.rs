@@ -17,7 +17,8 @@
 //! - [`rewritten`]: both compare, repair, rename and migrate snapshots alike;
 //! - [`restores`]: random trees, restored by both over whatever is there, with random flags;
 //! - [`hostile`]: repositories prepared so that a restore writes where it should not;
-//! - [`kill`]: `kill -9` in the middle of a backup.
+//! - [`kill`]: `kill -9` in the middle of a backup;
+//! - [`maintenance`]: one repository, maintained by both for weeks.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed precondition is a failed test
 
@@ -28,6 +29,7 @@ mod cli;
 mod dedup;
 mod hostile;
 mod kill;
+mod maintenance;
 mod pair;
 #[path = "../program.rs"]
 mod program;

@@ -27,15 +27,19 @@ pub(crate) fn run(
     app: &App,
     session: &Session,
     options: &MaintenanceOptions,
-) -> Result<(), MaintenanceError> {
+) -> Result<MaintenanceOutcome, MaintenanceError> {
     let outcome = maintain(&session.repo, options, &|event| say(app, event))?;
     app.debug(match outcome {
         MaintenanceOutcome::NotDue => "not due for maintenance",
         MaintenanceOutcome::Busy => "maintenance is already in progress locally",
         MaintenanceOutcome::Ran(_) => "maintenance is done",
+        MaintenanceOutcome::NothingMarked(_) => NOTHING_MARKED,
     });
-    Ok(())
+    Ok(outcome)
 }
+
+/// Why maintenance that went on did not free anything.
+pub(crate) const NOTHING_MARKED: &str = "unused contents were not collected, since not every     manifest can be read (see above); the rest of maintenance is done";
 
 /// Runs maintenance that is due after a command that wrote, if this client owns it.
 pub(crate) fn run_if_due(app: &App, session: &Session) -> Outcome {
@@ -47,7 +51,11 @@ pub(crate) fn run_if_due(app: &App, session: &Session) -> Outcome {
             app.debug(format!("maintenance owned by another user '{owner}'"));
             Ok(())
         }
-        result => result.context("error running maintenance").context("running auto-maintenance"),
+        // What could not be collected is said; the command itself did what it should.
+        result => result
+            .map(drop)
+            .context("error running maintenance")
+            .context("running auto-maintenance"),
     }
 }
 
@@ -61,6 +69,9 @@ fn say(app: &App, event: MaintenanceEvent) {
         }
         MaintenanceEvent::Collected(stats) => say_collected(app, &stats),
         MaintenanceEvent::CleanedLogs(count) => app.info(format!("Cleaned up {count} logs.")),
+        MaintenanceEvent::Unreadable(what) => {
+            app.warn(format!("left alone, since it cannot be read: {what}"));
+        }
         MaintenanceEvent::Task(task) => match task {
             task::COMPACT_SINGLE => app.info("Compacting an eligible uncompacted epoch..."),
             task::ADVANCE_EPOCH => app.info("Advancing epoch markers..."),
@@ -92,5 +103,9 @@ fn say_collected(app: &App, stats: &GcStats) {
     ] {
         let (count, size) = (tally.count, app.size(tally.bytes));
         app.info(format!("GC {verb} {count} {what} ({size})"));
+    }
+    if stats.held_back.count > 0 {
+        let (count, size) = (stats.held_back.count, app.size(stats.held_back.bytes));
+        app.warn(format!("GC left {count} contents that seem unused ({size})"));
     }
 }

@@ -152,6 +152,25 @@ impl RepoError {
         Self::Format { what: what.into(), source: source.into() }
     }
 
+    /// Whether this says that stored bytes are lost or are not what they should be, as opposed to
+    /// a storage that does not answer just now: trying again would not help.
+    pub fn is_damage(&self) -> bool {
+        let is_lost =
+            |e: &BlobError| e.is_not_found() || matches!(e, BlobError::InvalidRange { .. });
+        match self {
+            Self::Blob(e) => is_lost(e),
+            Self::BlobNotFound { .. }
+            | Self::Format { .. }
+            | Self::ContentNotFound(_)
+            | Self::ObjectInvalid { .. }
+            | Self::ManifestInvalid { .. } => true,
+            Self::ContentUnreadable { source, .. } => {
+                source.downcast_ref::<BlobError>().is_none_or(is_lost)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether this says that a blob, a content or a manifest is not there.
     pub fn is_not_found(&self) -> bool {
         match self {
@@ -161,6 +180,28 @@ impl RepoError {
             }
             _ => false,
         }
+    }
+}
+
+/// Something damaged that was left as it is, so that it may be looked at or repaired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Which thing, with its kind: `session marker s…`.
+    pub what: String,
+    /// Why it cannot be read.
+    pub reason: String,
+}
+
+impl Unreadable {
+    /// A thing and why it cannot be read.
+    pub fn new(what: impl Into<String>, reason: impl std::fmt::Display) -> Self {
+        Self { what: what.into(), reason: reason.to_string() }
+    }
+}
+
+impl std::fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.what, self.reason)
     }
 }
 

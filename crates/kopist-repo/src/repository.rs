@@ -21,7 +21,7 @@ use crate::{
     content::{
         ContentInfo, From as Origin, PackReader, open_content, open_payload, unreadable_blob,
     },
-    error::{RepoError, Result},
+    error::{RepoError, Result, Unreadable},
     identity::ClientIdentity,
     index::{ActiveSet, CommittedIndex, EpochManager, IndexSource, IndexView, KeyRange, legacy},
     manifest::{ManifestCache, ManifestView},
@@ -85,6 +85,15 @@ struct Inner {
     index: CommittedIndex,
     packs: PackReader,
     manifests: ManifestCache,
+}
+
+/// What the session markers of a repository say.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    /// The newest marker of each session.
+    pub active: Vec<SessionMarker>,
+    /// Markers that do not open. Their names still tell which sessions they are of.
+    pub unreadable: Vec<(BlobId, RepoError)>,
 }
 
 impl Repository {
@@ -329,22 +338,32 @@ impl Repository {
         crate::manifest::load(self, &self.inner.manifests)
     }
 
-    /// Sessions that have begun and not ended, the newest marker of each.
-    ///
-    /// A marker that does not open is an error: what it would protect is not known.
-    pub fn active_sessions(&self) -> Result<Vec<SessionMarker>> {
-        let mut sessions: Vec<SessionMarker> = Vec::new();
+    /// All committed manifests that can be read, and the contents of manifests that are damaged.
+    pub fn readable_manifests(&self) -> Result<(ManifestView, Vec<Unreadable>)> {
+        crate::manifest::load_readable(self, &self.inner.manifests)
+    }
+
+    /// Sessions that have begun and not ended.
+    pub fn sessions(&self) -> Result<Sessions> {
+        let mut sessions = Sessions::default();
         for blob in kopist_blob::list_all(self.store().as_ref(), SESSION_PREFIX)? {
-            let json = match self.get_sealed(&blob.id) {
-                Err(e) if e.is_not_found() => continue,
-                result => result?,
+            let read = self.get_sealed(&blob.id).and_then(|json| {
+                serde_json::from_slice::<SessionMarker>(&json)
+                    .map_err(|e| RepoError::format(format!("session marker {}", blob.id), e))
+            });
+            let marker = match read {
+                Ok(marker) => marker,
+                Err(e) if e.is_not_found() => continue, // it has ended meanwhile
+                Err(e) if e.is_damage() => {
+                    sessions.unreadable.push((blob.id, e));
+                    continue;
+                }
+                Err(e) => return Err(e),
             };
-            let marker: SessionMarker = serde_json::from_slice(&json)
-                .map_err(|e| RepoError::format(format!("session marker {}", blob.id), e))?;
-            match sessions.iter_mut().find(|other| other.id == marker.id) {
+            match sessions.active.iter_mut().find(|other| other.id == marker.id) {
                 Some(other) if other.checkpoint_time < marker.checkpoint_time => *other = marker,
                 Some(_) => {}
-                None => sessions.push(marker),
+                None => sessions.active.push(marker),
             }
         }
         Ok(sessions)

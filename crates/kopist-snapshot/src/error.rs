@@ -95,6 +95,9 @@ pub enum SnapshotError {
     /// JSON cannot be written.
     #[error("cannot write JSON: {0}")]
     Json(#[source] kopist_format::json::JsonError),
+    /// The caller wanted it so.
+    #[error("told to stop")]
+    Stopped,
     /// An entry without an object.
     #[error("entry {0:?} has no object; verify the snapshot")]
     NoObject(String),

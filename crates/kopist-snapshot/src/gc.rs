@@ -3,8 +3,9 @@
 //! Deleting here means a mark in the index; the data goes much later, by maintenance of
 //! contents, under its own margins. Facts: `kopia:snapshot/snapshotgc/gc.go`.
 //!
-//! Nothing is deleted unless every snapshot could be walked completely: a manifest, a directory
-//! or a content that cannot be read ends the collection before its first change.
+//! Nothing is deleted unless every snapshot could be walked completely. A directory or a content
+//! that cannot be read ends the collection before its first change. A manifest that cannot be
+//! read may be any snapshot: then nothing is marked, but what others use is recovered.
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use kopist_format::directory::DirEntry;
 use kopist_format::id::ObjectId;
 use kopist_repo::{
     ContentSet, IndexView, KeyRange, ManifestView, RepoError, Repository, RepositoryWriter,
+    Unreadable,
 };
 use parking_lot::Mutex;
 
@@ -55,6 +57,18 @@ pub struct GcStats {
     pub system: Tally,
     /// Used although they were marked as deleted: written anew.
     pub recovered: Tally,
+    /// Unused and old enough as far as is known, but left alone because not every manifest could
+    /// be read.
+    pub held_back: Tally,
+}
+
+/// The end of a collection.
+#[derive(Clone, Debug, Default)]
+pub struct Collected {
+    /// What was found and done.
+    pub stats: GcStats,
+    /// Manifests that cannot be read; if there is any, nothing was marked.
+    pub unreadable: Vec<Unreadable>,
 }
 
 /// How to collect.
@@ -71,13 +85,25 @@ pub struct GcOptions {
 }
 
 /// Marks contents that no snapshot uses as deleted, and recovers those that one does use.
-pub fn collect(writer: &RepositoryWriter, options: &GcOptions) -> Result<GcStats> {
+///
+/// `stop` is asked now and then during the walk; a collection that is stopped is an error and has
+/// changed nothing.
+pub fn collect(
+    writer: &RepositoryWriter,
+    options: &GcOptions,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Collected> {
     let repo = writer.repository();
     repo.refresh()?;
     // The index first: a snapshot that is saved after it brings contents that are newer.
     let view = repo.fresh_index()?;
-    let manifests = writer.manifests()?;
-    let used = used_contents(repo, &view, &manifests, options.parallel)?;
+    let (manifests, mut unreadable) = match writer.manifests() {
+        Err(error) if error.is_damage() => repo.readable_manifests()?,
+        manifests => (manifests?, Vec::new()),
+    };
+    let used = used_contents(repo, &view, &manifests, options.parallel, stop)?;
+    unreadable.extend(used.unreadable);
+    let used = used.contents;
     let mut stats = GcStats::default();
     let mut changes = 0;
     for entry in view.entries(&KeyRange::all()) {
@@ -98,6 +124,8 @@ pub fn collect(writer: &RepositoryWriter, options: &GcOptions) -> Result<GcStats
             continue;
         } else if age(entry.timestamp, options.start) < options.min_age {
             stats.too_recent.add(size);
+        } else if !unreadable.is_empty() {
+            stats.held_back.add(size);
         } else {
             stats.unused.add(size);
             if !options.dry_run {
@@ -113,43 +141,61 @@ pub fn collect(writer: &RepositoryWriter, options: &GcOptions) -> Result<GcStats
     if changes > 0 {
         writer.flush()?;
     }
-    Ok(stats)
+    Ok(Collected { stats, unreadable })
 }
 
 fn age(timestamp: i64, now: Timestamp) -> SignedDuration {
     SignedDuration::from_secs(now.as_second().saturating_sub(timestamp))
 }
 
+/// The contents that the snapshots use whose manifests can be read.
+#[derive(Debug)]
+pub struct Used {
+    /// These.
+    pub contents: ContentSet,
+    /// Manifests of snapshots that cannot be read.
+    pub unreadable: Vec<Unreadable>,
+}
+
 /// The contents that snapshots use, complete or not: directories, files, lists of chunks.
 ///
-/// Anything that cannot be read is an error, because what it uses is not known.
+/// A part of a snapshot that cannot be read is an error, because what it uses is not known.
 pub fn used_contents(
     repo: &Repository,
     view: &Arc<IndexView>,
     manifests: &ManifestView,
     parallel: usize,
-) -> Result<ContentSet> {
-    let mut roots = Vec::new();
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Used> {
+    let (mut roots, mut unreadable) = (Vec::new(), Vec::new());
     let snapshots = [("type".to_owned(), "snapshot".to_owned())].into();
     for meta in manifests.find(&snapshots) {
         // Not like a listing, which leaves out what it cannot read.
-        let manifest = store::load_snapshot(manifests, meta.id.as_str())?;
-        if let Some(entry) = manifest.root_entry {
-            roots.push(Root { label: format!("snapshot {}", meta.id), entry });
+        match store::load_snapshot(manifests, meta.id.as_str()) {
+            Ok(manifest) => roots.extend(
+                manifest
+                    .root_entry
+                    .map(|entry| Root { label: format!("snapshot {}", meta.id), entry }),
+            ),
+            Err(error) => unreadable.push(Unreadable::new("snapshot", error)),
         }
     }
-    let marking =
-        Marking { repo, view, used: Mutex::new(ContentSet::new(view)), error: Mutex::new(None) };
+    let used = Mutex::new(ContentSet::new(view));
+    let marking = Marking { repo, view, stop, used, error: Mutex::new(None) };
     walk(repo, view, &roots, parallel, &marking);
+    if stop() {
+        return Err(SnapshotError::Stopped);
+    }
     match marking.error.into_inner() {
         Some(error) => Err(error),
-        None => Ok(marking.used.into_inner()),
+        None => Ok(Used { contents: marking.used.into_inner(), unreadable }),
     }
 }
 
 struct Marking<'a> {
     repo: &'a Repository,
     view: &'a IndexView,
+    stop: &'a (dyn Fn() -> bool + Sync),
     used: Mutex<ContentSet>,
     error: Mutex<Option<SnapshotError>>,
 }
@@ -169,7 +215,7 @@ impl Visitor for Marking<'_> {
     }
 
     fn stop(&self) -> bool {
-        self.error.lock().is_some()
+        self.error.lock().is_some() || (self.stop)()
     }
 }
 

@@ -43,23 +43,47 @@ pub fn judge_unreferenced(
     if checkpoint.is_some_and(alive) { Orphan::OfLiveSession } else { Orphan::Delete }
 }
 
-/// The packs worth rewriting: those that hold less than 60 % of the maximum, of each kind at
-/// least two, since one alone would only be copied.
-///
-/// `sizes` are sums of the packed lengths of all entries of each pack, deleted ones included.
-pub fn short_packs<'a>(
-    sizes: impl IntoIterator<Item = (&'a str, u64)>,
-    max_pack_size: u64,
-) -> Vec<&'a str> {
-    let threshold = max_pack_size.saturating_mul(60) / 100;
-    let mut short: HashMap<PackKind, Vec<&str>> = HashMap::new();
-    for (name, size) in sizes {
-        if let Some(kind) = PackKind::of_blob(name).filter(|_| size < threshold) {
-            short.entry(kind).or_default().push(name);
+/// Packs that hold less than 60 % of the maximum.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ShortPacks<'a> {
+    /// Worth merging with the others of their kind, at least two of each.
+    pub merge: Vec<&'a str>,
+    /// To be left alone, unless most of them is waste.
+    pub leave: Vec<&'a str>,
+}
+
+impl<'a> ShortPacks<'a> {
+    /// Chooses by `sizes`, the sums of the packed lengths of all entries of each pack, deleted
+    /// ones included.
+    ///
+    /// Kopia merges all short packs of a kind if there are two. Here one that is larger than all
+    /// smaller ones together waits until it is not: whenever a byte is copied, the pack that it
+    /// is in at least doubles, so that it is copied a few times in its life, however often
+    /// maintenance runs.
+    pub fn choose(sizes: impl IntoIterator<Item = (&'a str, u64)>, max_pack_size: u64) -> Self {
+        let threshold = max_pack_size.saturating_mul(60) / 100;
+        let mut short: HashMap<PackKind, Vec<(u64, &str)>> = HashMap::new();
+        for (name, size) in sizes {
+            if let Some(kind) = PackKind::of_blob(name).filter(|_| size < threshold) {
+                short.entry(kind).or_default().push((size, name));
+            }
         }
+        let mut chosen = Self::default();
+        for mut packs in short.into_values() {
+            packs.sort_unstable();
+            let mut smaller: u64 = packs.iter().map(|(size, _)| size).sum();
+            while let Some((size, name)) = packs.pop() {
+                smaller -= size;
+                if packs.is_empty() || size > smaller {
+                    chosen.leave.push(name);
+                } else {
+                    chosen.merge.push(name);
+                    chosen.merge.extend(packs.drain(..).map(|(_, name)| name));
+                }
+            }
+        }
+        chosen.merge.sort_unstable();
+        chosen.leave.sort_unstable();
+        chosen
     }
-    let mut packs: Vec<&str> =
-        short.into_values().filter(|packs| packs.len() > 1).flatten().collect();
-    packs.sort_unstable();
-    packs
 }

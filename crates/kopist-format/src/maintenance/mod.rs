@@ -17,7 +17,7 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 
-pub use decisions::{Orphan, judge_unreferenced, short_packs};
+pub use decisions::{Orphan, ShortPacks, judge_unreferenced};
 pub use parameters::{Cycle, LogRetention, MaintenanceParameters, Mode, SafetyParameters};
 pub use schedule::{Extra, MAX_RUNS, RunInfo, Schedule, task};
 

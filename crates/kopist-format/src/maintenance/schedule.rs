@@ -136,6 +136,24 @@ impl Schedule {
         runs.truncate(MAX_RUNS);
     }
 
+    /// Takes in what another process has stored since this was read: neither history hides the
+    /// other, since the margins are measured by both. When maintenance runs next is as stored.
+    pub fn absorb(&mut self, stored: Self) {
+        self.next_full_maintenance = stored.next_full_maintenance;
+        self.next_quick_maintenance = stored.next_quick_maintenance;
+        for (task, runs) in stored.runs {
+            let own = self.runs.entry(task).or_default();
+            for run in runs {
+                if !own.iter().any(|known| (known.start, known.end) == (run.start, run.end)) {
+                    own.push(run);
+                }
+            }
+            own.sort_by_key(|run| std::cmp::Reverse(run.start));
+            own.truncate(MAX_RUNS);
+        }
+        self.unknown.extend(stored.unknown);
+    }
+
     fn successful<'a>(&'a self, tasks: &'a [&str]) -> impl Iterator<Item = &'a RunInfo> {
         tasks.iter().filter_map(|task| self.runs.get(*task)).flatten().filter(|run| run.success)
     }

@@ -73,6 +73,35 @@ fn history_is_bounded_and_newest_first() {
 }
 
 #[test]
+fn histories_of_two_processes_become_one() {
+    let run = |second: i64| {
+        let end = Timestamp::from_second(second).unwrap();
+        RunInfo { start: end, end, success: true, error: String::new(), extra: vec![] }
+    };
+    let mut own = Schedule::default();
+    let mut stored = Schedule::default();
+    for second in [1, 2, 5] {
+        own.report(task::REWRITE_FULL, run(second));
+    }
+    for second in [1, 2, 4, 9] {
+        stored.report(task::REWRITE_FULL, run(second));
+    }
+    stored.report(task::SNAPSHOT_GC, run(7));
+    stored.next_full_maintenance = time("2026-01-10T12:00:00Z");
+    own.absorb(stored.clone());
+    let ends = |task| own.runs[task].iter().map(|run| run.end.as_second()).collect::<Vec<_>>();
+    assert_eq!(ends(task::REWRITE_FULL), [9, 5, 4, 2, 1]);
+    assert_eq!(ends(task::SNAPSHOT_GC), [7]);
+    assert_eq!(own.next_full_maintenance, stored.next_full_maintenance);
+    for second in 100..200 {
+        stored.report(task::REWRITE_FULL, run(second));
+    }
+    own.absorb(stored);
+    assert_eq!(own.runs[task::REWRITE_FULL].len(), MAX_RUNS);
+    assert_eq!(own.runs[task::REWRITE_FULL][0].end.as_second(), 199);
+}
+
+#[test]
 fn parameters_are_those_of_kopia() {
     let json = r#"{"owner":"","quick":{"enabled":true,"interval":3600000000000},"full":{"enabled":true,"interval":86400000000000},"logRetention":{"maxTotalSize":1073741824,"maxCount":10000,"maxAge":2592000000000000},"extendObjectLocks":false,"listParallelism":0}"#;
     let default = MaintenanceParameters::default();
@@ -114,8 +143,20 @@ fn unreferenced_blobs_wait() {
 }
 
 #[test]
-fn one_short_pack_is_left_alone() {
-    let sizes = [("p1", 59), ("p2", 10), ("p3", 60), ("q1", 1), ("q2", 100), ("x1", 1), ("x2", 1)];
-    assert_eq!(short_packs(sizes, 100), ["p1", "p2"]);
-    assert!(short_packs([], 100).is_empty());
+fn short_packs_are_merged_when_that_doubles_them() {
+    let choose = |sizes: &[(&'static str, u64)]| {
+        let chosen = ShortPacks::choose(sizes.iter().copied(), 100);
+        (chosen.merge, chosen.leave)
+    };
+    // 60 % is not short, other blobs are no packs, one of a kind is left alone.
+    let sizes = [("p1", 59), ("p2", 59), ("p3", 60), ("q1", 1), ("q2", 100), ("x1", 1), ("x2", 1)];
+    assert_eq!(choose(&sizes), (vec!["p1", "p2"], vec!["q1"]));
+    assert_eq!(choose(&[]), (vec![], vec![]));
+    // The largest waits until the others are as much.
+    assert_eq!(choose(&[("p1", 40), ("p2", 10), ("p3", 20)]), (vec![], vec!["p1", "p2", "p3"]));
+    let sizes = [("p1", 40), ("p2", 10), ("p3", 20), ("p4", 10)];
+    assert_eq!(choose(&sizes), (vec!["p1", "p2", "p3", "p4"], vec![]));
+    let sizes = [("p1", 40), ("p2", 10), ("p3", 10)];
+    assert_eq!(choose(&sizes), (vec!["p2", "p3"], vec!["p1"]));
+    assert_eq!(choose(&[("p1", 0), ("p2", 0)]), (vec!["p1", "p2"], vec![]));
 }

@@ -16,6 +16,9 @@
 //! Every task may be killed between any two operations on the storage. When which task may run,
 //! and with which margins, is decided by pure functions: `kopist_format::maintenance`.
 //!
+//! What is damaged stops nothing that does not depend on it: it is left where it is, named in the
+//! result ([`Around`]), and the rest goes on.
+//!
 //! Sources: `kopia:repo/maintenance/`, `kopia:internal/epoch/`.
 
 pub mod epochs;
@@ -35,3 +38,14 @@ pub use stats::{
     CompactSingleEpochStats, DeletePacksStats, DeleteSupersededStats, ExtendRetentionStats,
     GenerateRangeStats, RewriteStats, TaskStats,
 };
+
+use crate::error::Unreadable;
+
+/// What a task did, and what it went around.
+#[derive(Debug)]
+pub struct Around<T> {
+    /// What was done.
+    pub stats: T,
+    /// What could not be read and was left alone.
+    pub unreadable: Vec<Unreadable>,
+}

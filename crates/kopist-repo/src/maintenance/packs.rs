@@ -12,8 +12,12 @@ use kopist_format::{
     session::{SESSION_PREFIX, SessionId, session_of_blob},
 };
 
-use super::DeletePacksStats;
-use crate::{error::Result, index::KeyRange, repository::Repository};
+use super::{Around, DeletePacksStats};
+use crate::{
+    error::{RepoError, Result, Unreadable},
+    index::KeyRange,
+    repository::Repository,
+};
 
 /// Deletions at once.
 const PARALLEL: usize = 16;
@@ -34,12 +38,13 @@ pub struct PackDeletion {
 /// Deletes packs that no entry names, live or deleted, and markers of sessions that are over.
 ///
 /// Kept are packs that are younger than the safety margin (their index may not be written yet, or
-/// another client may still rely on an older index) and those of sessions that may be alive. A
-/// session marker that does not open makes the task fail: nothing is known of its packs.
+/// another client may still rely on an older index) and those of sessions that may be alive. Of a
+/// session whose marker does not open nobody knows when it ends: marker and packs stay until
+/// somebody deletes the marker.
 pub fn delete_unreferenced_packs(
     repo: &Repository,
     options: &PackDeletion,
-) -> Result<DeletePacksStats> {
+) -> Result<Around<DeletePacksStats>> {
     repo.writable()?;
     // The index first: a pack that is written later is too new to be deleted.
     repo.refresh()?;
@@ -51,11 +56,16 @@ pub fn delete_unreferenced_packs(
             referenced.insert(entry.pack.to_owned());
         }
     }
-    let checkpoints: HashMap<SessionId, Timestamp> = repo
-        .active_sessions()?
-        .into_iter()
-        .map(|marker| (marker.id, marker.checkpoint_time))
-        .collect();
+    let sessions = repo.sessions()?;
+    let checkpoints: HashMap<SessionId, Timestamp> =
+        sessions.active.into_iter().map(|marker| (marker.id, marker.checkpoint_time)).collect();
+    let mystery = Mystery::of(&sessions.unreadable);
+    let mut safety = options.safety;
+    if mystery.is_nameless {
+        // Packs of any session may be the ones that it stands for.
+        safety.pack_delete_min_age =
+            safety.pack_delete_min_age.max(SafetyParameters::FULL.session_expiration_age);
+    }
 
     let prefixes: &[&str] =
         if options.metadata_only { &["q"] } else { &["p", "q", SESSION_PREFIX] };
@@ -75,10 +85,11 @@ pub fn delete_unreferenced_packs(
         stats.unreferenced_pack_count += 1;
         stats.unreferenced_total_size += blob.length;
         let session = session_of_blob(blob.id.as_str());
-        let checkpoint = session.and_then(|session| checkpoints.get(&session)).copied();
-        let verdict =
-            judge_unreferenced(blob.timestamp, options.start, checkpoint, &options.safety);
-        if verdict == Orphan::Delete {
+        let checkpoint = session.as_ref().and_then(|session| checkpoints.get(session)).copied();
+        let verdict = judge_unreferenced(blob.timestamp, options.start, checkpoint, &safety);
+        let is_mystery = mystery.markers.contains(&blob.id)
+            || session.is_some_and(|session| mystery.sessions.contains(&session));
+        if verdict == Orphan::Delete && !is_mystery {
             stats.deleted_pack_count += 1;
             stats.deleted_total_size += blob.length;
             doomed.push(blob.id);
@@ -100,5 +111,28 @@ pub fn delete_unreferenced_packs(
         repo.check_usable()?;
         delete_all(repo.store().as_ref(), &doomed, PARALLEL)?;
     }
-    Ok(stats)
+    let unreadable = sessions.unreadable.into_iter();
+    let unreadable = unreadable.map(|(marker, e)| Unreadable::new(format!("blob {marker}"), e));
+    Ok(Around { stats, unreadable: unreadable.collect() })
+}
+
+/// Session markers that do not open.
+struct Mystery {
+    markers: HashSet<BlobId>,
+    /// The sessions that their names tell.
+    sessions: HashSet<SessionId>,
+    /// Whether there is one whose name does not tell it.
+    is_nameless: bool,
+}
+
+impl Mystery {
+    fn of(unreadable: &[(BlobId, RepoError)]) -> Self {
+        let session = |marker: &BlobId| session_of_blob(marker.as_str());
+        let markers = || unreadable.iter().map(|(marker, _)| marker);
+        Self {
+            markers: markers().cloned().collect(),
+            sessions: markers().filter_map(session).collect(),
+            is_nameless: markers().any(|marker| session(marker).is_none()),
+        }
+    }
 }

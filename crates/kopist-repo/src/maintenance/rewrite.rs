@@ -3,18 +3,20 @@
 use std::collections::{HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
+use kopist_blob::BlobId;
 use kopist_format::{
     index::EntryRef,
-    maintenance::{SafetyParameters, short_packs},
+    maintenance::{SafetyParameters, ShortPacks},
     pack::PackKind,
 };
 use parking_lot::Mutex;
 
-use super::RewriteStats;
+use super::{Around, RewriteStats};
 use crate::{
     content::{ContentInfo, PlanOptions},
-    error::Result,
+    error::{Result, Unreadable},
     index::{IndexView, KeyRange},
+    repository::Repository,
     util::parallel_map,
     writer::RepositoryWriter,
 };
@@ -54,14 +56,18 @@ struct PackUse {
 /// Writes the contents of short packs into new packs and makes that visible; the old packs are
 /// then unreferenced and wait for [`delete_unreferenced_packs`](super::delete_unreferenced_packs).
 ///
-/// A pack is short if its entries take less than 60 % of a full one; a single short pack of a kind
-/// is left alone. Deleted contents stay where they are: renewing them would renew their age, and
-/// data of small repositories would wander from pack to pack for ever instead of being dropped
-/// (Kopia does rewrite them; both ways are safe, since a pack stays as long as an entry names it).
+/// A pack is short if its entries take less than 60 % of a full one. Which of the short ones are
+/// merged is told by [`ShortPacks`]; besides, one is rewritten when most of it is waste. Two more
+/// things differ from Kopia, without which data of small repositories would wander from pack to
+/// pack for ever instead of being dropped: deleted contents stay where they are, and the others
+/// keep their age (their timestamps grow by one second). All of this is safe, since a pack stays
+/// as long as an entry names it.
+///
+/// A content that is damaged stays where it is.
 pub fn rewrite_short_packs(
     writer: &RepositoryWriter,
     options: &RewriteOptions,
-) -> Result<RewriteStats> {
+) -> Result<Around<RewriteStats>> {
     let repo = writer.repository();
     repo.refresh()?;
     let view = repo.index();
@@ -78,7 +84,13 @@ pub fn rewrite_short_packs(
     let sizes = packs.iter().filter(|(_, used)| used.live > 0);
     let sizes = sizes.map(|(name, used)| (name.as_str(), used.bytes));
     let max_pack_size = repo.parameters().max_pack_size as u64;
-    let short = short_packs(sizes, max_pack_size);
+    let ShortPacks { merge: mut short, leave } = ShortPacks::choose(sizes, max_pack_size);
+    for pack in leave {
+        let used = packs.get(pack).map_or(0, |used| used.bytes);
+        if is_mostly_waste(repo, pack, used)? {
+            short.push(pack);
+        }
+    }
 
     let stats = Mutex::new(RewriteStats {
         to_rewrite_content_count: 0,
@@ -88,6 +100,7 @@ pub fn rewrite_short_packs(
         retained_content_count: 0,
         retained_content_size: 0,
     });
+    let unreadable = Mutex::default();
     let mut rest = short.as_slice();
     while !rest.is_empty() {
         let mut contents = 0;
@@ -104,13 +117,24 @@ pub fn rewrite_short_packs(
         let batch: HashSet<&str> = batch.iter().copied().collect();
         let chosen = choose(&view, options, &batch, &stats)?;
         if !options.dry_run {
-            rewrite(writer, chosen, options.parallelism, &stats)?;
+            rewrite(writer, chosen, options.parallelism, &stats, &unreadable)?;
         }
     }
     if !options.dry_run {
         writer.flush()?;
     }
-    Ok(stats.into_inner())
+    Ok(Around { stats: stats.into_inner(), unreadable: unreadable.into_inner() })
+}
+
+/// Whether most of a pack is data that no entry names any more.
+fn is_mostly_waste(repo: &Repository, pack: &str, used: u64) -> Result<bool> {
+    /// What every pack has besides its contents.
+    const AROUND: u64 = 64 << 10;
+    match repo.store().metadata(&BlobId::from(pack)) {
+        Ok(blob) => Ok(blob.length > 2 * used + AROUND),
+        Err(e) if e.is_not_found() => Ok(false),
+        Err(e) => Err(e.into()),
+    }
 }
 
 fn visit(
@@ -160,12 +184,20 @@ fn rewrite(
     contents: Vec<ContentInfo>,
     parallelism: usize,
     stats: &Mutex<RewriteStats>,
+    unreadable: &Mutex<Vec<Unreadable>>,
 ) -> Result<()> {
     let repo = writer.repository();
     let runs = repo.plan_reads(contents, &PlanOptions::default());
     parallel_map(&runs, parallelism, |run| {
         repo.read_run_payloads(run, &mut |info, payload| {
-            if writer.renew_payload(info, &payload?)? {
+            let payload = match payload {
+                Err(e) if e.is_damage() => {
+                    unreadable.lock().push(Unreadable::new("not moved", e));
+                    return Ok(());
+                }
+                payload => payload?,
+            };
+            if writer.move_payload(info, &payload)? {
                 let mut stats = stats.lock();
                 stats.rewritten_content_count += 1;
                 stats.rewritten_content_size += u64::from(info.packed_length);

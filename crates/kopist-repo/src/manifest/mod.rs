@@ -11,7 +11,7 @@ mod load;
 mod view;
 
 pub use kopist_format::manifest::{Labels, ManifestEntry};
-pub(crate) use load::{ManifestCache, load};
+pub(crate) use load::{ManifestCache, load, load_readable};
 pub use view::{ManifestId, ManifestMeta, ManifestView};
 
 /// The label that every manifest has.

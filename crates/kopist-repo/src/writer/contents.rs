@@ -32,6 +32,24 @@ struct Payload<'a> {
     deleted: bool,
     /// Timestamp of the entry that this one replaces.
     previous: Option<i64>,
+    /// Whether it is as old as the entry that it replaces, or as young as now.
+    keeps_age: bool,
+}
+
+impl<'a> Payload<'a> {
+    /// A content that exists. The payload stays as it is: what is authentic needs no second
+    /// compression, and what this program cannot compress any more can still be carried on.
+    fn again(info: &ContentInfo, bytes: &'a [u8]) -> Self {
+        Self {
+            id: info.id,
+            bytes,
+            original_length: info.original_length as usize,
+            compression: info.compression,
+            deleted: info.deleted,
+            previous: Some(info.timestamp),
+            keeps_age: false,
+        }
+    }
 }
 
 impl RepositoryWriter {
@@ -131,6 +149,7 @@ impl RepositoryWriter {
             compression,
             deleted: false,
             previous,
+            keeps_age: false,
         };
         self.append_payload(&payload)?;
         scratch.give(packed);
@@ -198,7 +217,10 @@ impl RepositoryWriter {
             offset: number("offset", pack.data.len())?,
             packed_length: number("packed length", sealed.len())?,
             original_length: number("length", content.original_length)?,
-            timestamp: self.timestamp_after(content.previous),
+            timestamp: match content.previous {
+                Some(previous) if content.keeps_age => previous.saturating_add(1),
+                previous => self.timestamp_after(previous),
+            },
             deleted: content.deleted,
             format_version: shared.repo.parameters().version,
             compression: content.compression,
@@ -286,32 +308,23 @@ impl RepositoryWriter {
         if undelete && !info.deleted {
             return Ok(());
         }
-        self.append_renewed(&info, &payload, info.deleted && !undelete)
+        let deleted = info.deleted && !undelete;
+        self.append_payload(&Payload { deleted, ..Payload::again(&info, &payload) })
     }
 
-    /// Writes a content anew whose decrypted payload is at hand, unless it has changed since
-    /// `info` was read. Whether it was written.
-    pub(crate) fn renew_payload(&self, info: &ContentInfo, payload: &[u8]) -> Result<bool> {
+    /// Writes a content into another pack whose decrypted payload is at hand, unless it has
+    /// changed since `info` was read. Whether it was written.
+    ///
+    /// Its new entry wins by one second: how long nothing has needed a content does not depend on
+    /// where it lies, and garbage that is moved before it is a day old must still get there.
+    pub(crate) fn move_payload(&self, info: &ContentInfo, payload: &[u8]) -> Result<bool> {
         self.before_writing()?;
         let _gate = self.shared.gate.read();
         if self.content_info(&info.id)?.as_ref() != Some(info) {
             return Ok(false);
         }
-        self.append_renewed(info, payload, info.deleted)?;
+        self.append_payload(&Payload { keeps_age: true, ..Payload::again(info, payload) })?;
         Ok(true)
-    }
-
-    /// The payload stays as it is: what is authentic needs no second compression, and what this
-    /// program cannot compress any more can still be carried on.
-    fn append_renewed(&self, info: &ContentInfo, payload: &[u8], deleted: bool) -> Result<()> {
-        self.append_payload(&Payload {
-            id: info.id,
-            bytes: payload,
-            original_length: info.original_length as usize,
-            compression: info.compression,
-            deleted,
-            previous: Some(info.timestamp),
-        })
     }
 
     /// Takes entries into the next index whose packs are stored.

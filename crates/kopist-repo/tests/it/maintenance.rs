@@ -232,7 +232,7 @@ fn a_foreign_session_is_left_alone_until_it_expires() {
     let delete = |safety: SafetyParameters| {
         let options =
             PackDeletion { start: world.now(), safety, metadata_only: false, dry_run: false };
-        delete_unreferenced_packs(&repo, &options).unwrap().deleted_pack_count
+        delete_unreferenced_packs(&repo, &options).unwrap().stats.deleted_pack_count
     };
     assert_eq!(delete(SafetyParameters::FULL), 0);
     world.clock.advance(SignedDuration::from_hours(30));
@@ -253,7 +253,7 @@ fn a_foreign_session_is_left_alone_until_it_expires() {
         metadata_only: false,
         dry_run: false,
     };
-    let stats = delete_unreferenced_packs(&repo, &options).unwrap();
+    let stats = delete_unreferenced_packs(&repo, &options).unwrap().stats;
     assert!(stats.deleted_pack_count >= 2, "pack and marker: {stats:?}");
     assert!(list_all(dead.store.as_ref(), "p").unwrap().is_empty());
     assert!(list_all(dead.store.as_ref(), "s").unwrap().is_empty());

@@ -6,6 +6,10 @@
 //! of [`kopist_repo::maintenance`]. The history of successful runs is what the margins are
 //! measured by: every task is recorded as it ends, and nothing follows a task that failed.
 //!
+//! What is damaged is named and left alone. Damaged session markers keep their packs, a manifest
+//! that cannot be read keeps everything that it might need, and a schedule that does not open is
+//! set aside: none of them stops the rest.
+//!
 //! What makes deleting safe is not here but in the tasks and in
 //! `kopist_format::maintenance`; the order and the conditions between them are
 //! (`kopia:repo/maintenance/maintenance_run.go`).
@@ -15,7 +19,7 @@ mod parameters;
 mod run;
 
 pub use kopist_format::maintenance::{MaintenanceParameters, Mode, SafetyParameters, task};
-pub use parameters::{claim, parameters, set_parameters};
+pub use parameters::{claim, parameters, readable_parameters, set_parameters};
 pub use run::{
     MaintenanceError, MaintenanceEvent, MaintenanceOptions, MaintenanceOutcome,
     MaintenanceProgress, run,

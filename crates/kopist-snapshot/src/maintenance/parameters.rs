@@ -18,6 +18,13 @@ pub fn parameters(view: &ManifestView) -> Result<MaintenanceParameters> {
     }
 }
 
+/// The same, when manifests may be damaged: the latest that can be read. Without any there is no
+/// owner, so that nobody runs maintenance by mistake.
+pub fn readable_parameters(view: &ManifestView) -> MaintenanceParameters {
+    let found = view.find(&labels());
+    found.iter().rev().find_map(|meta| view.payload(meta.id.as_str()).ok()).unwrap_or_default()
+}
+
 /// Stores parameters in the place of any others.
 pub fn set_parameters(writer: &RepositoryWriter, parameters: &MaintenanceParameters) -> Result<()> {
     writer.replace_manifests(&labels(), parameters)?;

@@ -8,11 +8,11 @@ use kopist_format::maintenance::{
     Extra, MAX_CLOCK_SKEW, MaintenanceParameters, Mode, RunInfo, SafetyParameters, Schedule, task,
 };
 use kopist_repo::maintenance::{
-    CompactIndexesStats, LegacyCompaction, PackDeletion, RewriteOptions, TaskStats, clean_up_logs,
-    compact_legacy, delete_unreferenced_packs, drop_deleted, epochs, extend_retention,
-    rewrite_short_packs,
+    Around, CompactIndexesStats, LegacyCompaction, PackDeletion, RewriteOptions, TaskStats,
+    clean_up_logs, compact_legacy, delete_unreferenced_packs, drop_deleted, epochs,
+    extend_retention, rewrite_short_packs,
 };
-use kopist_repo::{RepoError, Repository, RepositoryWriter, WriterOptions};
+use kopist_repo::{RepoError, Repository, RepositoryWriter, Unreadable, WriterOptions};
 use serde::Serialize;
 
 use super::lock::Lock;
@@ -53,10 +53,13 @@ pub enum MaintenanceOutcome {
     Busy,
     /// Everything was done.
     Ran(Mode),
+    /// Everything was done but the collection: it could not read all manifests, so it marked
+    /// nothing. Which ones was [told](MaintenanceEvent::Unreadable).
+    NothingMarked(Mode),
 }
 
 /// What goes on, for whoever watches.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum MaintenanceEvent {
     /// The run begins.
@@ -67,17 +70,25 @@ pub enum MaintenanceEvent {
     Task(&'static str),
     /// Logs were deleted.
     CleanedLogs(u64),
+    /// Something is damaged and stays as it is; the rest goes on.
+    Unreadable(Unreadable),
     /// The run is over, with or without success.
     Finished(Mode),
 }
 
 /// Listens to maintenance.
-pub trait MaintenanceProgress {
+pub trait MaintenanceProgress: Sync {
     /// Something goes on.
     fn event(&self, event: MaintenanceEvent);
+
+    /// Whether to stop. Asked before each task and during a collection; what a task has done by
+    /// then is recorded.
+    fn stop(&self) -> bool {
+        false
+    }
 }
 
-impl<F: Fn(MaintenanceEvent)> MaintenanceProgress for F {
+impl<F: Fn(MaintenanceEvent) + Sync> MaintenanceProgress for F {
     fn event(&self, event: MaintenanceEvent) {
         self(event);
     }
@@ -121,6 +132,9 @@ pub enum MaintenanceError {
         /// Why.
         source: Box<SnapshotError>,
     },
+    /// It was told to stop.
+    #[error("maintenance was told to stop; it goes on from here next time")]
+    Stopped,
     /// The repository failed outside of any task.
     #[error(transparent)]
     Repository(#[from] RepoError),
@@ -140,14 +154,20 @@ pub fn run(
     if repo.is_read_only() {
         return Err(MaintenanceError::ReadOnly);
     }
-    let parameters = repo.manifests().map_err(SnapshotError::from);
-    let parameters = parameters
-        .and_then(|view| parameters::parameters(&view))
-        .map_err(|error| MaintenanceError::Parameters(Box::new(error)))?;
+    let parameters = repo
+        .readable_manifests()
+        .map(|(view, _)| parameters::readable_parameters(&view))
+        .map_err(|error| MaintenanceError::Parameters(Box::new(error.into())))?;
     if !options.force && parameters.owner != repo.identity().to_string() {
         return Err(MaintenanceError::NotOwner(parameters.owner));
     }
-    let mut schedule = repo.maintenance_schedule()?;
+    let (mut schedule, damaged) = match repo.maintenance_schedule() {
+        Ok(schedule) => (schedule, None),
+        // Without a history nothing is dropped, and packs are deleted only well after this run's
+        // own rewrite: nothing is done too early.
+        Err(error) if error.is_damage() => (Schedule::default(), Some(error)),
+        Err(error) => return Err(error.into()),
+    };
     let now = repo.clock().now();
     let Some(mode) = options.mode.or_else(|| parameters.due(&schedule, now)) else {
         return Ok(MaintenanceOutcome::NotDue);
@@ -160,6 +180,11 @@ pub fn run(
             Err(source) => return Err(MaintenanceError::Lock { path: path.clone(), source }),
         },
     };
+    if let Some(error) = damaged {
+        let copy = repo.set_aside_maintenance_schedule()?;
+        let what = format!("schedule and history of maintenance (kept as {copy}, begun anew)");
+        progress.event(MaintenanceEvent::Unreadable(Unreadable::new(what, error)));
+    }
     // Noted first: a run that is killed is not begun again at once.
     parameters.schedule_next(mode, &mut schedule, now);
     let start = repo.set_maintenance_schedule(&schedule)?;
@@ -169,15 +194,26 @@ pub fn run(
     }
     progress.event(MaintenanceEvent::Began(mode));
     let result = repo.refresh().map_err(MaintenanceError::from).and_then(|()| {
-        let safety = &options.safety;
-        let mut run = Run { repo, safety, parameters: &parameters, progress, schedule, start };
+        let mut run = Run {
+            repo,
+            safety: &options.safety,
+            parameters: &parameters,
+            progress,
+            schedule,
+            start,
+            nothing_marked: false,
+        };
         match mode {
-            Mode::Full => run.full(options.parallel),
-            Mode::Quick => run.quick(),
+            Mode::Full => run.full(options.parallel)?,
+            Mode::Quick => run.quick()?,
         }
+        Ok(run.nothing_marked)
     });
     progress.event(MaintenanceEvent::Finished(mode));
-    result.map(|()| MaintenanceOutcome::Ran(mode))
+    Ok(match result? {
+        true => MaintenanceOutcome::NothingMarked(mode),
+        false => MaintenanceOutcome::Ran(mode),
+    })
 }
 
 struct Run<'a> {
@@ -189,6 +225,45 @@ struct Run<'a> {
     schedule: Schedule,
     /// The time of the run, by the storage's clock.
     start: Timestamp,
+    /// Whether the collection could not mark anything.
+    nothing_marked: bool,
+}
+
+/// What a task has to tell.
+struct Done<T> {
+    value: T,
+    /// Figures for the history.
+    extra: Option<Extra>,
+    /// What was left alone.
+    unreadable: Vec<Unreadable>,
+    /// Why the history must not take it for a success, although the rest goes on.
+    failure: Option<String>,
+}
+
+impl Done<()> {
+    /// A task with figures for the history. They are for people: that they cannot be written
+    /// stops nothing.
+    fn with(stats: &impl TaskStats) -> Self {
+        Self { extra: stats.to_extra().ok(), ..Self::nothing() }
+    }
+
+    /// A task that had nothing to do.
+    fn nothing() -> Self {
+        Self { value: (), extra: None, unreadable: Vec::new(), failure: None }
+    }
+
+    /// A task that went around something.
+    fn around<T: TaskStats>(around: Around<T>) -> Self {
+        Self { unreadable: around.unreadable, ..Self::with(&around.stats) }
+    }
+
+    fn of(stats: Option<&impl TaskStats>) -> Self {
+        stats.map_or_else(Self::nothing, Self::with)
+    }
+
+    fn value<T>(self, value: T) -> Done<T> {
+        Done { value, extra: self.extra, unreadable: self.unreadable, failure: self.failure }
+    }
 }
 
 impl Run<'_> {
@@ -196,27 +271,50 @@ impl Run<'_> {
     fn task<T>(
         &mut self,
         name: &'static str,
-        work: impl FnOnce(&mut Self) -> crate::Result<(T, Option<Extra>)>,
+        work: impl FnOnce(&mut Self) -> crate::Result<Done<T>>,
     ) -> Result<T> {
+        if self.progress.stop() {
+            return Err(MaintenanceError::Stopped);
+        }
         self.progress.event(MaintenanceEvent::Task(name));
         let start = self.repo.clock().now();
         let result = work(self);
-        let end = self.repo.clock().now();
-        let (success, error, extra, result) = match result {
-            Ok((value, extra)) => (true, String::new(), extra, Ok(value)),
+        let (error, done) = match result {
+            Ok(done) => (done.failure.clone().unwrap_or_default(), Ok(done)),
+            Err(SnapshotError::Stopped) => {
+                (SnapshotError::Stopped.to_string(), Err(MaintenanceError::Stopped))
+            }
             Err(source) => {
                 let text = source.to_string();
-                let source = Box::new(source);
-                (false, text, None, Err(MaintenanceError::Task { task: name, source }))
+                (text, Err(MaintenanceError::Task { task: name, source: Box::new(source) }))
             }
         };
-        let extra = extra.into_iter().collect();
-        self.schedule.report(name, RunInfo { start, end, success, error, extra });
-        let recorded = self.repo.set_maintenance_schedule(&self.schedule);
+        let extra = done.as_ref().ok().and_then(|done| done.extra.clone()).into_iter().collect();
+        let end = self.repo.clock().now();
+        let run = RunInfo { start, end, success: error.is_empty(), error, extra };
+        let recorded = self.record(name, run);
         // The failure of the task says more than one of the record after it.
-        let value = result?;
+        let done = done?;
         recorded?;
-        Ok(value)
+        for unreadable in done.unreadable {
+            self.progress.event(MaintenanceEvent::Unreadable(unreadable));
+        }
+        Ok(done.value)
+    }
+
+    /// Adds a run to the history as it is stored now.
+    fn record(&mut self, task: &str, run: RunInfo) -> Result<()> {
+        self.look_again()?;
+        self.schedule.report(task, run);
+        self.repo.set_maintenance_schedule(&self.schedule)?;
+        Ok(())
+    }
+
+    /// Learns what other runs have recorded meanwhile: the same owner may be at work on another
+    /// machine, and what it has just rewritten must settle for both.
+    fn look_again(&mut self) -> Result<()> {
+        self.schedule.absorb(self.repo.maintenance_schedule()?);
+        Ok(())
     }
 
     fn writer(&self) -> crate::Result<RepositoryWriter> {
@@ -224,46 +322,65 @@ impl Run<'_> {
         Ok(self.repo.writer(options)?)
     }
 
+    /// The order differs from kopia's, which rewrites, drops and deletes. Dropping first leaves
+    /// less to rewrite. And since packs are deleted no sooner than an hour after a rewrite, runs
+    /// of kopia rewrite and delete in turns; here each run deletes what the one before has left
+    /// behind and rewrites again. So where kopist and kopia take turns, it is kopist that
+    /// rewrites: kopia would renew the age of tombstones, and they would never be dropped.
     fn full(&mut self, parallel: usize) -> Result<()> {
         self.collect(parallel)?;
-        if self.schedule.may_rewrite(Mode::Full, self.safety) {
-            self.rewrite(task::REWRITE_FULL, false)?;
-        }
+        self.look_again()?;
         let now = self.repo.clock().now();
         if let Some(before) = self.schedule.safe_drop_time(now, self.safety) {
             let settle = self.settle_time();
             self.task(task::DROP_DELETED, |run| {
-                let stats = drop_deleted(run.repo, before, settle)?;
-                Ok(((), extra(&stats)))
+                Ok(Done::with(&drop_deleted(run.repo, before, settle)?))
             })?;
         }
-        if self.schedule.may_delete_packs(self.repo.clock().now(), self.safety) {
-            self.delete_packs(task::DELETE_ORPHANED_FULL, false)?;
+        let at_once = self.safety.min_rewrite_to_orphan_deletion_delay.is_zero();
+        // Without a rewrite in the history nobody knows when the last one was.
+        let is_known = self.schedule.next_pack_deletion(self.safety).is_some();
+        if !at_once && is_known {
+            self.delete_if_due()?;
+        }
+        self.look_again()?;
+        if self.schedule.may_rewrite(Mode::Full, self.safety) {
+            self.rewrite(task::REWRITE_FULL, false)?;
+        }
+        if at_once {
+            self.delete_if_due()?;
         }
         if self.parameters.extend_object_locks {
             let parallel = usize::try_from(self.parameters.list_parallelism).unwrap_or(0);
             let parallel = if parallel == 0 { PARALLEL } else { parallel };
             self.task(task::EXTEND_RETENTION, |run| {
                 let stats = extend_retention(run.repo, parallel)?;
-                Ok(((), stats.as_ref().and_then(extra)))
+                Ok(Done::of(stats.as_ref()))
             })?;
         }
         if self.repo.parameters().epoch.enabled {
             self.compact_single_and_advance()?;
             self.task(task::GENERATE_RANGE, |run| {
                 let stats = epochs::generate_range(run.repo)?;
-                Ok(((), stats.as_ref().and_then(extra)))
+                Ok(Done::of(stats.as_ref()))
             })?;
             self.task(task::CLEANUP_EPOCH_MARKERS, |run| {
-                let stats = epochs::clean_up_markers(run.repo)?;
-                Ok(((), extra(&stats)))
+                Ok(Done::with(&epochs::clean_up_markers(run.repo)?))
             })?;
             self.task(task::DELETE_SUPERSEDED_INDEXES, |run| {
                 let stats = epochs::delete_superseded(run.repo)?;
-                Ok(((), stats.as_ref().and_then(extra)))
+                Ok(Done::of(stats.as_ref()))
             })?;
         }
         self.clean_up_logs()
+    }
+
+    fn delete_if_due(&mut self) -> Result<()> {
+        self.look_again()?;
+        if self.schedule.may_delete_packs(self.repo.clock().now(), self.safety) {
+            self.delete_packs(task::DELETE_ORPHANED_FULL, false)?;
+        }
+        Ok(())
     }
 
     fn quick(&mut self) -> Result<()> {
@@ -273,6 +390,7 @@ impl Run<'_> {
         if self.schedule.may_rewrite(Mode::Quick, self.safety) {
             self.rewrite(task::REWRITE_QUICK, true)?;
         }
+        self.look_again()?;
         if self.schedule.may_delete_packs(self.repo.clock().now(), self.safety) {
             // What a full rewrite left behind must go before the next quick one adds to it.
             if self.schedule.had_recent_full_rewrite() {
@@ -287,7 +405,7 @@ impl Run<'_> {
             compact_legacy(run.repo, &options)?;
             // Nothing is dropped; Go writes the zero time.
             let dropped_contents_deleted_before = kopist_format::json::ZERO_TIME;
-            Ok(((), extra(&CompactIndexesStats { dropped_contents_deleted_before })))
+            Ok(Done::with(&CompactIndexesStats { dropped_contents_deleted_before }))
         })?;
         self.clean_up_logs()
     }
@@ -308,9 +426,16 @@ impl Run<'_> {
             parallel,
             dry_run: false,
         };
+        let progress = self.progress;
         let stats = self.task(task::SNAPSHOT_GC, |run| {
-            let stats = collect(&run.writer()?, &options)?;
-            Ok((stats, extra_of(GC_KIND, &HistoryOfGc::from(stats))))
+            let collected = collect(&run.writer()?, &options, &|| progress.stop())?;
+            let stats = collected.stats;
+            let extra = Extra::new(GC_KIND, &HistoryOfGc::from(stats)).ok();
+            let failure = collected.unreadable.first().map(|first| {
+                format!("nothing was marked: not every manifest can be read ({first})")
+            });
+            run.nothing_marked = failure.is_some();
+            Ok(Done { value: stats, extra, unreadable: collected.unreadable, failure })
         })?;
         self.progress.event(MaintenanceEvent::Collected(stats));
         Ok(())
@@ -321,9 +446,9 @@ impl Run<'_> {
             let now = run.repo.clock().now();
             let options = RewriteOptions { metadata_only, ..RewriteOptions::new(now, run.safety) };
             let writer = run.writer()?;
-            let stats = rewrite_short_packs(&writer, &options)?;
+            let around = rewrite_short_packs(&writer, &options)?;
             writer.flush()?;
-            Ok(((), extra(&stats)))
+            Ok(Done::around(around))
         })
     }
 
@@ -335,40 +460,27 @@ impl Run<'_> {
                 metadata_only,
                 dry_run: false,
             };
-            let stats = delete_unreferenced_packs(run.repo, &options)?;
-            Ok(((), extra(&stats)))
+            Ok(Done::around(delete_unreferenced_packs(run.repo, &options)?))
         })
     }
 
     fn compact_single_and_advance(&mut self) -> Result<()> {
         self.task(task::COMPACT_SINGLE, |run| {
             let stats = epochs::compact_single(run.repo)?;
-            Ok(((), stats.as_ref().and_then(extra)))
+            Ok(Done::of(stats.as_ref()))
         })?;
-        self.task(task::ADVANCE_EPOCH, |run| {
-            let stats = epochs::advance(run.repo)?;
-            Ok(((), extra(&stats)))
-        })
+        self.task(task::ADVANCE_EPOCH, |run| Ok(Done::with(&epochs::advance(run.repo)?)))
     }
 
     fn clean_up_logs(&mut self) -> Result<()> {
         let retention = self.parameters.log_retention.clone();
         let deleted = self.task(task::CLEANUP_LOGS, |run| {
             let stats = clean_up_logs(run.repo, &retention, run.repo.clock().now(), false)?;
-            Ok((stats.deleted_blob_count, extra(&stats)))
+            Ok(Done::with(&stats).value(stats.deleted_blob_count))
         })?;
         self.progress.event(MaintenanceEvent::CleanedLogs(deleted));
         Ok(())
     }
-}
-
-/// Figures for the history. They are for people: that they cannot be written stops nothing.
-fn extra<T: TaskStats>(stats: &T) -> Option<Extra> {
-    stats.to_extra().ok()
-}
-
-fn extra_of(kind: &str, stats: &impl Serialize) -> Option<Extra> {
-    Extra::new(kind, stats).ok()
 }
 
 const GC_KIND: &str = "snapshotGCStats";

@@ -1,11 +1,14 @@
 //! `maintenance run`
 
-use kopist_snapshot::maintenance::{MaintenanceOptions, Mode, SafetyParameters};
+use kopist_snapshot::maintenance::{
+    MaintenanceOptions, MaintenanceOutcome, Mode, SafetyParameters,
+};
 
 use crate::commands::shared;
 use crate::grammar::{Command, Flag};
 use crate::{
     app::{App, Outcome},
+    error::CommandError,
     grammar::Matches,
     session, upkeep,
 };
@@ -29,6 +32,9 @@ fn run(app: &App, matches: &Matches) -> Outcome {
             safety: if none { SafetyParameters::NONE } else { SafetyParameters::FULL },
             ..upkeep::options(app)
         };
-        Ok(upkeep::run(app, session, &options)?)
+        match upkeep::run(app, session, &options)? {
+            MaintenanceOutcome::NothingMarked(_) => Err(CommandError::new(upkeep::NOTHING_MARKED)),
+            _ => Ok(()),
+        }
     })
 }

@@ -36,14 +36,20 @@ fn run(app: &App, matches: &Matches) -> Outcome {
     session::write_direct(app, |session, writer| {
         let mut parameters = maintenance::parameters(&writer.manifests()?)
             .context("unable to get current parameters")?;
-        let mut schedule =
-            session.repo.maintenance_schedule().context("unable to get current parameters")?;
         let change = Change { app, matches };
         let changed_parameters = change.parameters(session, &mut parameters);
+        // Only read when it is to be changed: it may be damaged, which maintenance will notice.
+        let mut schedule = Schedule::default();
+        let pauses = ["pause-quick", "pause-full"].iter().any(|flag| change.given(flag).is_some());
+        if pauses {
+            schedule =
+                session.repo.maintenance_schedule().context("unable to get current parameters")?;
+        }
         let changed_schedule = change.schedule(&mut schedule, session.repo.clock().now());
         if !changed_parameters && !changed_schedule {
             return Err(CommandError::new("no changes specified"));
         }
+        check_locks(app, session, &parameters).context("unable to apply maintenance changes")?;
         if changed_schedule {
             session.repo.set_maintenance_schedule(&schedule).context("unable to set schedule")?;
         }
@@ -52,6 +58,28 @@ fn run(app: &App, matches: &Matches) -> Outcome {
         }
         Ok(())
     })
+}
+
+/// Locks must outlive the time until they are extended next, by a day.
+fn check_locks(app: &App, session: &Session, parameters: &MaintenanceParameters) -> Outcome {
+    const MARGIN: SignedDuration = SignedDuration::from_hours(24);
+    if !parameters.extend_object_locks {
+        return Ok(());
+    }
+    if !parameters.full.enabled {
+        app.warn("Object Lock extension will not function because Full-Maintenance is disabled");
+    }
+    let (period, interval) = (session.repo.blob_cfg().retention_period, parameters.full.interval);
+    if period.is_positive() && period - interval < MARGIN {
+        let go =
+            |time: SignedDuration| duration(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX));
+        let (margin, period, interval) = (go(MARGIN), go(period), go(interval));
+        return Err(CommandError::new(format!(
+            "The repo RetentionPeriod must be {margin} greater than the Full Maintenance interval \
+             {period} {interval}"
+        )));
+    }
+    Ok(())
 }
 
 struct Change<'a> {
