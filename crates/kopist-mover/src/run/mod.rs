@@ -77,7 +77,7 @@ fn attempt(plan: &MoverPlan, context: &Context) -> Result<Outcome, Failure> {
     match &plan.work {
         Work::Backup(backup) => backup::run(plan, backup, context),
         Work::Restore(restore) => restore::run(plan, restore, context),
-        Work::Maintenance(_) => maintenance::run(plan, context),
+        Work::Maintenance(work) => maintenance::run(plan, work, context),
     }
 }
 
