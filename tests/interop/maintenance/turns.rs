@@ -48,7 +48,9 @@ fn both_maintain_in_turns() {
     let mut simulation = Simulation::new(pair, seed);
     let mut freed = 0;
     for day in 0..usize::try_from(days).unwrap() {
-        freed += simulation.day(day);
+        let (gone, story) = simulation.day(day);
+        println!("day {day}: {story}, {gone} gone");
+        freed += gone;
     }
     assert!(freed > 0, "nothing was ever freed");
     for (id, listing) in &simulation.expected {
@@ -90,8 +92,8 @@ impl Simulation {
         (names[which], clients[which].clone())
     }
 
-    /// One day; returns how many contents are gone.
-    fn day(&mut self, day: usize) -> usize {
+    /// One day; returns how many contents are gone, and what happened.
+    fn day(&mut self, day: usize) -> (usize, String) {
         let mut story = Vec::new();
         for which in 0..self.sources.len() {
             let (name, client) = self.any();
@@ -127,14 +129,14 @@ impl Simulation {
             client.ok(&["snapshot", "verify", "--verify-files-percent=100"]);
         }
         let freed = self.look(day);
-        println!(
-            "day {day}: {}; {} snapshots, {} contents unused, {freed} gone",
+        let story = format!(
+            "{}; {} snapshots, {} contents unused",
             story.join(", "),
             listed.len(),
             self.unused.len()
         );
         self.aging.pass(SignedDuration::from_hours(23));
-        freed
+        (freed, story)
     }
 
     /// Looks at all contents and packs: what is used is there, what is not does not stay for ever.

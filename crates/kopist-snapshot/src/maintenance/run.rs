@@ -210,9 +210,11 @@ pub fn run(
         Ok(run.nothing_marked)
     });
     progress.event(MaintenanceEvent::Finished(mode));
-    Ok(match result? {
-        true => MaintenanceOutcome::NothingMarked(mode),
-        false => MaintenanceOutcome::Ran(mode),
+    let nothing_marked = result?;
+    Ok(if nothing_marked {
+        MaintenanceOutcome::NothingMarked(mode)
+    } else {
+        MaintenanceOutcome::Ran(mode)
     })
 }
 
