@@ -14,7 +14,7 @@ use kopist_testkit::oracle::Client;
 use kopist_testkit::tree::{self, Entry, RandomTree, Rng, TreeShape};
 
 use super::aging::Aging;
-use crate::pair::{PASSWORD, Pair, blobs, id, restores_to, snapshot};
+use crate::pair::{PASSWORD, Pair, blobs, id, restores_to, snapshot, snapshots};
 
 /// Contents that nothing uses are gone after so many days, even if kopia has its turn in between:
 /// one to be a day old, one until the next collection marks them, two until the second collection
@@ -105,7 +105,9 @@ impl Simulation {
         }
         if self.rng.below(4) == 0 && self.expected.len() > 4 {
             let (name, client) = self.any();
-            let ids: Vec<String> = self.expected.keys().cloned().collect();
+            // Of those that today's snapshots have not made expire.
+            let ids: Vec<String> =
+                snapshots(&client).iter().map(|manifest| id(manifest).to_owned()).collect();
             let id = self.rng.pick(&ids).clone();
             let delete = ["snapshot", "delete", &id, "--delete", "--no-auto-maintenance"];
             client.ok(&delete);

@@ -154,11 +154,17 @@ pub fn run(
     if repo.is_read_only() {
         return Err(MaintenanceError::ReadOnly);
     }
-    let parameters = repo
+    let (manifests, unreadable) = repo
         .readable_manifests()
-        .map(|(view, _)| parameters::readable_parameters(&view))
         .map_err(|error| MaintenanceError::Parameters(Box::new(error.into())))?;
+    let parameters = parameters::readable_parameters(&manifests);
     if !options.force && parameters.owner != repo.identity().to_string() {
+        if parameters.owner.is_empty() {
+            // This may be why there is no owner.
+            for unreadable in unreadable {
+                progress.event(MaintenanceEvent::Unreadable(unreadable));
+            }
+        }
         return Err(MaintenanceError::NotOwner(parameters.owner));
     }
     let (mut schedule, damaged) = match repo.maintenance_schedule() {
