@@ -49,7 +49,7 @@ pub(super) fn cache(
     other: OtherLimits,
     findings: &mut Findings,
 ) -> CachePlan {
-    let dir = PathBuf::from(env.text("KOPIA_CACHE_DIR").unwrap_or("/cache"));
+    let dir = PathBuf::from(directory(env, findings));
     let given =
         values::lenient_number(env, "KOPIA_CACHE_CAPACITY_BYTES", "cache capacity", findings);
     let stated = given.filter(|bytes| *bytes > 0).unwrap_or(DEFAULT_CAPACITY);
@@ -78,6 +78,20 @@ pub(super) fn cache(
         content_limit,
         metadata_limit,
         rebuild: values::switch(env, "KOPIA_FORCE_CACHE_REBUILD", false, findings),
+    }
+}
+
+/// The name that the operator uses, then the names that its first releases used.
+fn directory<'e>(env: &'e Env, findings: &mut Findings) -> &'e str {
+    const NAMES: [&str; 3] = ["KOPIA_CACHE_DIR", "KOPIA_CACHE_DIRECTORY", "CACHE_DIR"];
+    match env.first(&NAMES) {
+        Some((name, dir)) => {
+            if name != NAMES[0] {
+                findings.former(name, "the cache is there");
+            }
+            dir
+        }
+        None => "/cache",
     }
 }
 

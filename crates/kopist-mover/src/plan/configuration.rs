@@ -34,7 +34,8 @@ pub struct Creation {
 #[derive(Debug, Default)]
 pub(super) struct ManualConfig {
     pub(super) creation: Creation,
-    /// Becomes part of the global policy of a new repository.
+    /// Becomes part of the global policy of a new repository; where nothing else speaks about
+    /// compression, it counts for the run.
     pub(super) policy: PolicyPatch,
     pub(super) max_cache_size: Option<u64>,
     pub(super) settings: Map<String, Value>,
@@ -79,12 +80,13 @@ pub(super) fn manual(env: &Env, findings: &mut Findings) -> ManualConfig {
         ..Creation::default()
     };
     manual.max_cache_size = number("caching", "maxCacheSize").filter(|bytes| *bytes > 0);
-    if let Some(name) = text("compression", "algorithm") {
+    let compression = ["algorithm", "compressor", "compressorName"];
+    if let Some(name) = compression.iter().find_map(|key| text("compression", key)) {
         match compressor(&name) {
             Some(name) => manual.policy.set("compression", "compressorName", name),
             None => findings.object(
                 Step::Create,
-                unknown_compressor(format!("{NAME} (compression.algorithm)"), &name),
+                unknown_compressor(format!("{NAME} (compression)"), &name),
             ),
         }
     }

@@ -22,6 +22,9 @@ pub enum PlanError {
     /// The data directory is not there.
     #[error("Data directory {} does not exist", .0.display())]
     DataDirNotFound(PathBuf),
+    /// The part of the data directory that is to be saved is not there.
+    #[error("KOPIA_SOURCE_PATH names {}, which is no directory of the volume", .0.display())]
+    SourcePathNotFound(PathBuf),
     /// An argument that is no operation.
     #[error("unknown operation: {0}")]
     UnknownOperation(String),
@@ -204,6 +207,15 @@ impl Findings {
 
     pub(crate) fn notice(&mut self, text: impl Into<String>) {
         self.notices.push(Notice(text.into()));
+    }
+
+    /// Remarks on a variable that today's operator does not send and that counts
+    /// nevertheless.
+    pub(crate) fn former(&mut self, name: &str, effect: &str) {
+        self.notice(format!(
+            "{name} is set, which today's operator does not send; as its documentation or an \
+             earlier release has it, {effect}"
+        ));
     }
 
     pub(crate) fn object(&mut self, step: Step, error: PlanError) {

@@ -1,6 +1,6 @@
 //! Who the snapshots belong to, and under which path.
 
-use super::error::Findings;
+use super::error::{Findings, PlanError};
 use super::operation::Operation;
 use crate::env::Env;
 use crate::probe::Probe;
@@ -24,9 +24,14 @@ const MAINTENANCE_USER: &str = "maintenance";
 const MAINTENANCE_HOST: &str = "volsync";
 
 /// Decides the identity of a run.
-pub(super) fn identity(env: &Env, probe: &dyn Probe, operation: Operation) -> Identity {
+pub(super) fn identity(
+    env: &Env,
+    probe: &dyn Probe,
+    operation: Operation,
+    findings: &mut Findings,
+) -> Identity {
     if operation == Operation::Maintenance {
-        return maintenance_identity(env);
+        return maintenance_identity(env, findings);
     }
     let username = env.text("KOPIA_OVERRIDE_USERNAME");
     let hostname = env.text("KOPIA_OVERRIDE_HOSTNAME");
@@ -41,15 +46,23 @@ pub(super) fn identity(env: &Env, probe: &dyn Probe, operation: Operation) -> Id
     }
 }
 
-fn maintenance_identity(env: &Env) -> Identity {
+fn maintenance_identity(env: &Env, findings: &mut Findings) -> Identity {
+    const HOST: &str = "KOPIA_OVERRIDE_MAINTENANCE_HOSTNAME";
     let given = env.text("KOPIA_OVERRIDE_MAINTENANCE_USERNAME");
     let owner = given.unwrap_or(MAINTENANCE_USER);
-    let (username, hostname) = owner.split_once('@').unwrap_or((owner, MAINTENANCE_HOST));
+    let former = env.text(HOST);
+    let (username, hostname) = match owner.split_once('@') {
+        Some(both) => both,
+        None => (owner, former.unwrap_or(MAINTENANCE_HOST)),
+    };
+    if former == Some(hostname) {
+        findings.former(HOST, "the owner of the maintenance is on that host");
+    }
     Identity {
         username: username.to_owned(),
         hostname: hostname.to_owned(),
         username_given: given.is_some(),
-        hostname_given: given.is_some(),
+        hostname_given: given.is_some() || former.is_some(),
     }
 }
 
@@ -79,10 +92,43 @@ pub(super) fn source_path(
     if let Some(path) = argument.or(given) {
         return clean(path);
     }
-    if operation == Operation::Restore && data_dir == "/restore/data" {
-        return "/data".to_owned();
+    if operation == Operation::Restore && data_dir == RESTORED {
+        return saved_directory(env, SAVED, findings);
     }
     clean(data_dir)
+}
+
+/// Where backups find the volume.
+const SAVED: &str = "/data";
+/// Where restores find it.
+const RESTORED: &str = "/restore/data";
+/// The part of the volume that is saved.
+const PART: &str = "KOPIA_SOURCE_PATH";
+
+/// The directory that is saved: the volume, or the part of it that the documentation calls
+/// `sourcePath`, given as a path inside the volume or as a path of the container.
+pub(super) fn saved_directory(env: &Env, volume: &str, findings: &mut Findings) -> String {
+    let Some(part) = env.text(PART) else { return volume.to_owned() };
+    if climbs(part) {
+        findings.error(PlanError::BadValue {
+            name: PART.to_owned(),
+            expected: "a path inside the volume, without ..",
+        });
+        return volume.to_owned();
+    }
+    let directory = within(volume, part);
+    findings.former(PART, &format!("it is about {directory} only"));
+    directory
+}
+
+fn climbs(path: &str) -> bool {
+    path.split('/').any(|part| part == "..")
+}
+
+fn within(volume: &str, part: &str) -> String {
+    let (volume, part) = (clean(volume), clean(part));
+    let inside = part.strip_prefix(&volume).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if inside { part } else { clean(&format!("{volume}/{part}")) }
 }
 
 /// Without `.`, doubled or final slashes, as Kopia cleans source paths; `..` goes
@@ -108,7 +154,7 @@ mod tests {
 
     fn shown(pairs: &[(&str, &str)], operation: Operation) -> String {
         let env: Env = pairs.iter().copied().collect();
-        let id = identity(&env, &FakeProbe::default(), operation);
+        let id = identity(&env, &FakeProbe::default(), operation, &mut Findings::default());
         format!("{}@{}", id.username, id.hostname)
     }
 
@@ -130,6 +176,9 @@ mod tests {
         assert_eq!(run(&[(own, "admin")]), "admin@volsync");
         assert_eq!(run(&[(own, "admin@corp")]), "admin@corp");
         assert_eq!(run(&[("KOPIA_OVERRIDE_USERNAME", "app")]), "maintenance@volsync");
+        let former = "KOPIA_OVERRIDE_MAINTENANCE_HOSTNAME";
+        assert_eq!(run(&[(former, "corp")]), "maintenance@corp");
+        assert_eq!(run(&[(own, "admin@x"), (former, "corp")]), "admin@x");
     }
 
     #[test]
@@ -143,8 +192,26 @@ mod tests {
         assert_eq!(path(none, "/restore/data", Operation::Restore), "/data");
         assert_eq!(path(none, "/restore/data", Operation::Backup), "/restore/data");
         assert_eq!(path(none, "/elsewhere/", Operation::Restore), "/elsewhere");
+        let part: &[(&str, &str)] = &[("KOPIA_SOURCE_PATH", "sub/dir/")];
+        assert_eq!(path(part, "/restore/data", Operation::Restore), "/data/sub/dir");
         let given: &[(&str, &str)] = &[("KOPIA_SOURCE_PATH_OVERRIDE", "/var/lib//app/")];
         assert_eq!(path(given, "/data", Operation::Backup), "/var/lib/app");
         assert_eq!(path(given, "/restore/data", Operation::Restore), "/var/lib/app");
+    }
+
+    #[test]
+    fn a_part_of_the_volume_may_be_saved() {
+        let saved = |part: &str| {
+            let env: Env = [("KOPIA_SOURCE_PATH", part)].into_iter().collect();
+            let mut findings = Findings::default();
+            let directory = saved_directory(&env, "/data", &mut findings);
+            (directory, findings.errors.len(), findings.notices.len())
+        };
+        assert_eq!(saved("/var/lib/db"), ("/data/var/lib/db".to_owned(), 0, 1));
+        assert_eq!(saved("/data/important/"), ("/data/important".to_owned(), 0, 1));
+        assert_eq!(saved("/database"), ("/data/database".to_owned(), 0, 1));
+        assert_eq!(saved("/"), ("/data".to_owned(), 0, 1));
+        assert_eq!(saved("a/../../etc"), ("/data".to_owned(), 1, 0));
+        assert_eq!(saved(""), ("/data".to_owned(), 0, 0));
     }
 }

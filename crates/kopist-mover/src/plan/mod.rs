@@ -92,6 +92,8 @@ pub struct MoverPlan {
     pub upload_speed: Option<u64>,
     /// Bytes per second from the repository.
     pub download_speed: Option<u64>,
+    /// The longest wait before the store is asked for anything.
+    pub jitter: Option<Duration>,
     /// Threads for work that needs the processor.
     pub cpus: usize,
     /// Memory limit of the container.
@@ -132,14 +134,16 @@ pub struct BackupPlan {
     pub parallel: Option<usize>,
     /// What runs before and after.
     pub hooks: Hooks,
+    /// Full maintenance follows if the last one is so long ago.
+    pub maintenance_after: Option<Duration>,
 }
 
-/// Commands around a backup.
+/// Commands around a backup or a restore.
 #[derive(Debug, Clone)]
 pub struct Hooks {
     /// Whether any of them runs.
     pub enabled: bool,
-    /// Shell text to run before; its failure stops the backup.
+    /// Shell text to run before; its failure stops the run.
     pub before: Option<SecretString>,
     /// Shell text to run after; its failure is reported.
     pub after: Option<SecretString>,
@@ -164,6 +168,8 @@ pub struct RestorePlan {
     pub arguments: RestoreArguments,
     /// Files written at the same time.
     pub parallel: Option<usize>,
+    /// What runs before the destination is touched, and after it is filled.
+    pub hooks: Hooks,
 }
 
 /// Which of the snapshots of a source, newest first.
@@ -325,8 +331,13 @@ fn decide(
             compression: compression(env, findings),
             retention: retention(env, findings),
             run_policy: std::mem::take(&mut arguments.policy),
-            parallel: arguments.backup.parallel.or(parallel),
-            hooks: hooks(env, repository_file, &arguments, findings),
+            parallel: arguments
+                .backup
+                .parallel
+                .or(parallel)
+                .or_else(|| repository_file?.upload_parallelism),
+            hooks: hooks(env, repository_file, &arguments, operation, findings),
+            maintenance_after: maintenance_after(env, findings),
             arguments: std::mem::take(&mut arguments.backup),
         })),
         Operation::Restore => Work::Restore(RestorePlan {
@@ -341,7 +352,9 @@ fn decide(
                 .restore
                 .parallel
                 .or(parallel)
-                .or_else(|| policies.global.as_ref()?.download_parallelism),
+                .or_else(|| policies.global.as_ref()?.download_parallelism)
+                .or_else(|| repository_file?.download_parallelism),
+            hooks: hooks(env, repository_file, &arguments, operation, findings),
             arguments: std::mem::take(&mut arguments.restore),
         }),
         Operation::Maintenance => Work::Maintenance(MaintenancePlan {
@@ -365,6 +378,10 @@ fn decide(
         .or(speed("KOPIA_DOWNLOAD_SPEED", findings))
         .or_else(|| repository_file?.download_speed);
 
+    // People wait for a restore.
+    let jitter =
+        settings.duration("jitter", findings).filter(|_| operation != Operation::Restore);
+
     Some(MoverPlan {
         work,
         label: dispatch.label.clone(),
@@ -373,7 +390,7 @@ fn decide(
         root_ca,
         creation,
         creation_policy: manual.policy,
-        identity: identity::identity(env, probe, operation),
+        identity: identity::identity(env, probe, operation, findings),
         source_path,
         source_path_given: env.is_set("KOPIA_SOURCE_PATH_OVERRIDE"),
         cache,
@@ -382,6 +399,7 @@ fn decide(
         log_json,
         upload_speed,
         download_speed,
+        jitter,
         cpus: probe.cpus(),
         memory_limit: probe.memory_limit(),
         argument_names: arguments.names,
@@ -411,8 +429,16 @@ fn data_dir(
     };
     if !probe.is_dir(Path::new(dir)) {
         findings.error(PlanError::DataDirNotFound(PathBuf::from(dir)));
+        return Some(dir.to_owned());
     }
-    Some(dir.to_owned())
+    if operation == Operation::Restore {
+        return Some(dir.to_owned());
+    }
+    let saved = identity::saved_directory(env, dir, findings);
+    if !probe.is_dir(Path::new(&saved)) {
+        findings.error(PlanError::SourcePathNotFound(PathBuf::from(&saved)));
+    }
+    Some(saved)
 }
 
 /// The places to try: the structured configuration first, then the variables.
@@ -460,21 +486,40 @@ fn retention(env: &Env, findings: &mut Findings) -> PolicyPatch {
     patch
 }
 
+/// The commands around a run. For restores the documentation offers the names of backups.
 fn hooks(
     env: &Env,
     file: Option<&RepositoryFile>,
     arguments: &Arguments,
+    operation: Operation,
     findings: &mut Findings,
 ) -> Hooks {
     let by_variable = values::switch(env, "KOPIA_ACTIONS_ENABLED", true, findings);
     let by_file = file.and_then(|file| file.enable_actions);
     let by_argument = arguments.backup.actions.or(arguments.repository.enable_actions);
+    let mut text = |restore: &'static str, backup: &'static str| {
+        let names = if operation == Operation::Restore { &[restore, backup][..] } else { &[backup] };
+        let (name, _) = env.first(names)?;
+        if operation == Operation::Restore {
+            findings.former(name, "its command runs around the restore");
+        }
+        env.raw(name).map(SecretString::from)
+    };
     Hooks {
         enabled: by_argument.unwrap_or(by_variable && by_file.unwrap_or(true)),
-        before: env.raw("KOPIA_BEFORE_SNAPSHOT").map(SecretString::from),
-        after: env.raw("KOPIA_AFTER_SNAPSHOT").map(SecretString::from),
+        before: text("KOPIA_BEFORE_RESTORE", "KOPIA_BEFORE_SNAPSHOT"),
+        after: text("KOPIA_AFTER_RESTORE", "KOPIA_AFTER_SNAPSHOT"),
         timeout: file.and_then(|file| file.action_timeout).unwrap_or(HOOK_TIMEOUT),
     }
+}
+
+/// The interval of maintenance that sources of earlier releases had.
+fn maintenance_after(env: &Env, findings: &mut Findings) -> Option<Duration> {
+    const NAME: &str = "KOPIA_MAINTENANCE_INTERVAL_DAYS";
+    const DAY: u64 = 24 * 60 * 60;
+    let days = values::number(env, NAME, findings).filter(|days| *days > 0)?;
+    findings.former(NAME, "maintenance follows a backup when it is due");
+    Some(Duration::from_secs(days.saturating_mul(DAY)))
 }
 
 fn selection(env: &Env, findings: &mut Findings) -> Selection {

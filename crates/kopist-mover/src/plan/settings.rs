@@ -5,13 +5,16 @@
 //! the environment, and `"kopist": {"fooBar": …}` in `repository.config` or in the
 //! manual configuration. The first one found counts, in this order.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 use super::error::{Findings, PlanError};
+use super::values;
 use crate::env::Env;
 
 /// What can be set, by the name in documents.
-const KNOWN: &[&str] = &["fsMode", "logFormat", "maintenanceTakeover", "restoreRequire"];
+const KNOWN: &[&str] = &["fsMode", "jitter", "logFormat", "maintenanceTakeover", "restoreRequire"];
 
 /// The four places, in the order in which they count.
 pub(super) struct Settings<'a> {
@@ -73,6 +76,19 @@ impl Settings<'_> {
             return None;
         }
         mode
+    }
+
+    /// A duration.
+    pub(super) fn duration(&self, name: &str, findings: &mut Findings) -> Option<Duration> {
+        let (place, value) = self.get(name)?;
+        let duration = values::duration(&value);
+        if duration.is_none() {
+            findings.error(PlanError::BadValue {
+                name: place,
+                expected: "a duration such as 30s or 5m",
+            });
+        }
+        duration.filter(|duration| !duration.is_zero())
     }
 
     /// Remarks on every setting that this build does not have.
@@ -150,7 +166,7 @@ mod tests {
     fn what_this_build_does_not_have_is_said() {
         let env: Env =
             [("KOPIST_NOTIFY_URL", "x"), ("KOPIST_LOG_FORMAT", "json")].into_iter().collect();
-        let arguments = [("jitter".to_owned(), "3s".to_owned())];
+        let arguments = [("restart".to_owned(), "3s".to_owned())];
         let settings =
             Settings { arguments: &arguments, env: &env, repository_file: None, manual: None };
         let mut findings = Findings::default();

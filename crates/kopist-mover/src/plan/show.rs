@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use secrecy::SecretString;
 
-use super::{BackupPlan, Creation, MoverPlan, PathOrContent, RestorePlan, Storage, Work};
+use super::{BackupPlan, Creation, Hooks, MoverPlan, PathOrContent, RestorePlan, Storage, Work};
 
 impl MoverPlan {
     /// One `name: value` line for each decision.
@@ -57,6 +57,9 @@ impl MoverPlan {
                 page.line(name, format!("{speed} bytes/s"));
             }
         }
+        if let Some(jitter) = self.jitter {
+            page.line("wait before the start", format!("up to {} s", jitter.as_secs_f64()));
+        }
         if !self.argument_names.is_empty() {
             page.line("additional arguments", self.argument_names.join(" "));
         }
@@ -79,13 +82,13 @@ impl MoverPlan {
         if !backup.run_policy.is_empty() {
             page.line("policy of this run", backup.run_policy.to_value());
         }
-        let hook = |hook: Option<&SecretString>| match (hook, backup.hooks.enabled) {
-            (None, _) => "none",
-            (Some(_), true) => "[SET]",
-            (Some(_), false) => "[SET], but actions are switched off",
-        };
-        page.line("before the snapshot", hook(backup.hooks.before.as_ref()));
-        page.line("after the snapshot", hook(backup.hooks.after.as_ref()));
+        let [before, after] = backup.hooks.show();
+        page.line("before the snapshot", before);
+        page.line("after the snapshot", after);
+        if let Some(interval) = backup.maintenance_after {
+            let days = interval.as_secs() / (24 * 60 * 60);
+            page.line("maintenance after the snapshot", format!("every {days} days"));
+        }
         let Creation { hash, encryption, splitter, ecc, .. } = &self.creation;
         for (name, value) in [
             ("hash of a new repository", hash),
@@ -119,6 +122,20 @@ impl MoverPlan {
             "nothing to restore is",
             if restore.required { "a failure" } else { "a success" },
         );
+        let [before, after] = restore.hooks.show();
+        page.line("before the restore", before);
+        page.line("after the restore", after);
+    }
+}
+
+impl Hooks {
+    /// Whether each command is there and will run.
+    fn show(&self) -> [&'static str; 2] {
+        [&self.before, &self.after].map(|text| match (text, self.enabled) {
+            (None, _) => "none",
+            (Some(_), true) => "[SET]",
+            (Some(_), false) => "[SET], but actions are switched off",
+        })
     }
 }
 

@@ -37,6 +37,8 @@ impl Mask {
                 // Not credentials themselves: texts that people write.
                 "KOPIA_BEFORE_SNAPSHOT"
                 | "KOPIA_AFTER_SNAPSHOT"
+                | "KOPIA_BEFORE_RESTORE"
+                | "KOPIA_AFTER_RESTORE"
                 | "KOPIA_ADDITIONAL_ARGS"
                 | "KOPIA_MANUAL_CONFIG" => {}
                 "KOPIA_STRUCTURED_REPOSITORY_CONFIG" => {

@@ -13,13 +13,12 @@ use kopist_snapshot::create::{Created, SnapshotRequest, create};
 use kopist_snapshot::policy::Policy;
 use kopist_snapshot::upload::{UploadOptions, UploadSource};
 use kopist_snapshot::{SourceInfo, store};
-use secrecy::SecretString;
 
 use super::connect::{Connected, Connection, connect};
 use super::failure::Failure;
 use super::hooks::{self, HookError, HookPlaces};
 use super::progress::{Ticker, UploadCounts};
-use super::{Context, policies};
+use super::{Context, effective, policies};
 use crate::plan::{BackupPlan, MoverPlan, PolicyPatch, Step};
 use crate::report::{Figures, Outcome, Reason, bytes};
 
@@ -104,24 +103,26 @@ fn within(
     let source =
         SourceInfo::new(&plan.identity.username, &plan.identity.hostname, &plan.source_path);
     source_policy(plan, backup, context, writer, &source)?;
+    effective::tell(plan, report, writer, &source)?;
 
     let places = HookPlaces { snapshot_path: directory, source_path: &plan.source_path };
-    hook(backup.hooks.before.as_ref(), "before-snapshot", backup, context, &places).map_err(
-        |error| match error {
-            HookError::Stopped => Failure::interrupted(),
-            other => {
-                report.error(format!("before-snapshot action failed: {other}"));
-                Failure::new(Reason::HookFailed, "Before-snapshot action failed")
-            }
-        },
-    )?;
+    let hook = |which, text| hooks::perform(which, text, &backup.hooks, context, &places);
+    hook("before-snapshot", backup.hooks.before.as_ref()).map_err(|error| match error {
+        HookError::Stopped => Failure::interrupted(),
+        other => {
+            report.error(format!("before-snapshot action failed: {other}"));
+            Failure::new(Reason::HookFailed, "Before-snapshot action failed")
+        }
+    })?;
     if context.stop.requested() {
         return Err(Failure::interrupted());
     }
 
     report.line(format!("Creating snapshot for {}", plan.source()));
     let counts = Arc::new(UploadCounts::new(report));
-    let request = request(backup, context, writer, &source, directory)?;
+    let manual = (!connection.created).then_some(&plan.creation_policy);
+    let policy = run_policy(backup, context, writer, &source, directory, manual)?;
+    let request = request(backup, context, policy, &source, directory)?;
     let created = {
         let _ticker = Ticker::of_upload(report, &counts);
         let created = create(writer, request, &*counts)
@@ -135,8 +136,7 @@ fn within(
     }
     check(&created, context, &plan.source(), &figures)?;
 
-    let after = hook(backup.hooks.after.as_ref(), "after-snapshot", backup, context, &places);
-    if let Err(error) = after {
+    if let Err(error) = hook("after-snapshot", backup.hooks.after.as_ref()) {
         report.error(format!("after-snapshot action failed: {error}"));
         if matches!(error, HookError::Stopped) {
             return Err(Failure::interrupted());
@@ -187,29 +187,10 @@ fn source_policy(
     Ok(())
 }
 
-fn hook(
-    text: Option<&SecretString>,
-    which: &str,
-    backup: &BackupPlan,
-    context: &Context,
-    places: &HookPlaces<'_>,
-) -> Result<(), HookError> {
-    let Some(text) = text else { return Ok(()) };
-    if !backup.hooks.enabled {
-        context.report.info(format!("{which} action is not run: actions are switched off"));
-        return Ok(());
-    }
-    context.report.info(format!("Running {which} action"));
-    let timeout = backup.hooks.timeout;
-    hooks::run(text, timeout, places, &context.env, &context.report, &context.stop)?;
-    context.report.info(format!("{which} action completed successfully"));
-    Ok(())
-}
-
 fn request(
     backup: &BackupPlan,
     context: &Context,
-    writer: &RepositoryWriter,
+    policy: Option<Policy>,
     source: &SourceInfo,
     directory: &Path,
 ) -> Result<SnapshotRequest, Failure> {
@@ -240,36 +221,48 @@ fn request(
         start_time: arguments.start_time.map(UtcNanos::from),
         end_time: arguments.end_time.map(UtcNanos::from),
         time_zone: TimeZone::system(),
-        policy: run_policy(backup, writer, source, directory)?,
+        policy,
         upload,
         ..SnapshotRequest::new(source.clone(), tree)
     })
 }
 
 /// The policy of this run if it differs from the stored ones: with the settings among
-/// the additional arguments, and without a `lost+found` that only root may read.
+/// the additional arguments, without a `lost+found` that only root may read, and with the
+/// compression of the manual configuration where no policy speaks about it.
 fn run_policy(
     backup: &BackupPlan,
+    context: &Context,
     writer: &RepositoryWriter,
     source: &SourceInfo,
     directory: &Path,
+    manual: Option<&PolicyPatch>,
 ) -> Result<Option<Policy>, Failure> {
     let hidden = directory.join(LOST_AND_FOUND);
     let unreadable = std::fs::read_dir(&hidden)
         .is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied);
-    if backup.run_policy.is_empty() && !unreadable {
+    let manual = manual.filter(|patch| !patch.is_empty());
+    if backup.run_policy.is_empty() && !unreadable && manual.is_none() {
         return Ok(None);
     }
-    let effective = store::load_policies(&writer.manifests()?)?.effective(source).policy;
+    let effective = store::load_policies(&writer.manifests()?)?.effective(source);
     let mut patch = PolicyPatch::default();
-    for rule in &effective.files.ignore {
+    for rule in &effective.policy.files.ignore {
         patch.append("files", "ignore", rule.as_str());
     }
     if unreadable {
         patch.append("files", "ignore", format!("/{LOST_AND_FOUND}"));
     }
+    if let Some(manual) = manual
+        && !effective::states_compression(&effective)
+    {
+        context.report.info(
+            "no policy states a compression: that of KOPIA_MANUAL_CONFIG counts for this run",
+        );
+        patch.extend(manual);
+    }
     patch.extend(&backup.run_policy);
-    policies::changed(&effective, &patch).map(Some)
+    policies::changed(&effective.policy, &patch).map(Some)
 }
 
 fn figures(

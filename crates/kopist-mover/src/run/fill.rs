@@ -41,6 +41,35 @@ impl Restored {
         self.stats.bytes + self.stats.skipped_bytes
     }
 
+    /// Attributes that are not as the snapshot has them.
+    pub(super) fn unkept(&self) -> u64 {
+        let stats = &self.stats;
+        stats.unkept_owners + stats.unkept_permissions + stats.unkept_times
+    }
+
+    /// What is not as the snapshot has it, and why, in one line.
+    fn remark(&self) -> Option<String> {
+        let stats = &self.stats;
+        let counts: Vec<String> = [
+            (stats.unkept_owners, "owners"),
+            (stats.unkept_permissions, "permissions"),
+            (stats.unkept_times, "times"),
+        ]
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{what} of {count} entries"))
+        .collect();
+        (!counts.is_empty()).then(|| {
+            format!(
+                "not as in the snapshot: {}. This process runs as {}:{} and may not set them; a \
+                 privileged mover may",
+                counts.join(", "),
+                rustix::process::getuid().as_raw(),
+                rustix::process::getgid().as_raw()
+            )
+        })
+    }
+
     /// Whether everything is there that the snapshot holds.
     pub(super) fn check(&self, summary: &DirSummary) -> Result<(), Failure> {
         let expected = |number: i64| u64::try_from(number).unwrap_or(0);
@@ -77,9 +106,12 @@ pub(super) fn fill(
     for line in watcher.ignored() {
         context.report.warn(line);
     }
-    let stats = stats?;
+    let restored = Restored { stats: stats?, lenient: options.ignore_errors };
     flush(directory)?;
-    Ok(Restored { stats, lenient: options.ignore_errors })
+    if let Some(line) = restored.remark() {
+        context.report.warn(line);
+    }
+    Ok(restored)
 }
 
 fn options(plan: &RestorePlan, context: &Context) -> RestoreOptions {
@@ -176,5 +208,16 @@ mod tests {
         assert!(restored(2, 0, 100, false).check(&summary).is_err());
         assert!(restored(3, 0, 99, false).check(&summary).is_err());
         assert!(restored(1, 0, 1, true).check(&summary).is_ok());
+    }
+
+    #[test]
+    fn what_could_not_be_kept_is_said_in_one_line() {
+        let stats =
+            RestoreStats { unkept_owners: 3, unkept_times: 1, ..RestoreStats::default() };
+        let restored = Restored { stats, lenient: false };
+        let line = restored.remark().unwrap();
+        assert!(line.contains("owners of 3 entries, times of 1 entries"), "{line}");
+        assert_eq!(restored.unkept(), 4);
+        assert_eq!(Restored { stats: RestoreStats::default(), lenient: false }.remark(), None);
     }
 }

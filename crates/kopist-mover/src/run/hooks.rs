@@ -1,4 +1,4 @@
-//! Commands before and after a snapshot.
+//! Commands before and after a snapshot or a restore.
 //!
 //! They are shell text of the resource's author and run in `bash` with the
 //! environment of the container minus its credentials. The text travels in a variable
@@ -15,8 +15,10 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::Context;
 use super::stop::Stop;
 use crate::env::Env;
+use crate::plan::Hooks;
 use crate::report::Report;
 use crate::variables::variable;
 
@@ -60,8 +62,28 @@ pub(super) struct HookPlaces<'a> {
     pub(super) source_path: &'a str,
 }
 
+/// Runs one of the commands, if it is there and they are not switched off.
+pub(super) fn perform(
+    which: &str,
+    text: Option<&SecretString>,
+    hooks: &Hooks,
+    context: &Context,
+    places: &HookPlaces<'_>,
+) -> Result<(), HookError> {
+    let Some(text) = text else { return Ok(()) };
+    let report = &context.report;
+    if !hooks.enabled {
+        report.info(format!("{which} action is not run: actions are switched off"));
+        return Ok(());
+    }
+    report.info(format!("Running {which} action"));
+    run(text, hooks.timeout, places, &context.env, report, &context.stop)?;
+    report.info(format!("{which} action completed successfully"));
+    Ok(())
+}
+
 /// Runs one command to its end.
-pub(super) fn run(
+fn run(
     text: &SecretString,
     timeout: Duration,
     places: &HookPlaces<'_>,

@@ -5,7 +5,8 @@
 //! | `connect` | find the repository, or make it |
 //! | `sharing` | repositories that pods of several users share |
 //! | `policies` | store what files and fields state, where it differs |
-//! | `hooks` | commands around a snapshot |
+//! | `effective` | say what holds then, and who said so |
+//! | `hooks` | commands around a snapshot or a restore |
 //! | `backup`, `restore`, `fill`, `maintenance` | the work |
 //! | `select` | which snapshot is restored |
 //! | `progress` | a line now and then |
@@ -14,6 +15,7 @@
 
 mod backup;
 mod connect;
+mod effective;
 mod failure;
 mod fill;
 mod hooks;
@@ -32,13 +34,15 @@ pub use stop::{Finished, INTERRUPTED, Stop, listen};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use kopist_blob::pace::Timer as _;
 use kopist_format::snapshot::SnapshotSource;
 use kopist_repo::{Clock, RepositoryWriter};
 use kopist_snapshot::{SourceInfo, store};
 
 use crate::env::Env;
-use crate::plan::{MoverPlan, Work};
+use crate::plan::{MoverPlan, Storage, Work};
 use crate::report::{CacheUse, Outcome, Reason, Report};
 use crate::root::ContainerRoot;
 
@@ -73,12 +77,35 @@ pub fn run(plan: &MoverPlan, context: &Context) -> Outcome {
 }
 
 fn attempt(plan: &MoverPlan, context: &Context) -> Result<Outcome, Failure> {
+    stagger(plan, context)?;
     prepare_cache(plan, context)?;
     match &plan.work {
         Work::Backup(backup) => backup::run(plan, backup, context),
         Work::Restore(restore) => restore::run(plan, restore, context),
         Work::Maintenance(work) => maintenance::run(plan, work, context),
     }
+}
+
+/// Schedules start many runs in the same second. Each waits its own part of the time that it may
+/// wait, always the same part, so that the times between its runs stay as they are.
+fn stagger(plan: &MoverPlan, context: &Context) -> Result<(), Failure> {
+    let Some(limit) = plan.jitter else { return Ok(()) };
+    let places: Vec<String> = plan.storage.iter().map(Storage::describe).collect();
+    let wait = part_of(limit, &format!("{} {}", plan.source(), places.join(" ")));
+    context.report.info(format!(
+        "waiting {:.1} s before the start, of at most {:.1} s",
+        wait.as_secs_f64(),
+        limit.as_secs_f64()
+    ));
+    if context.stop.timer().wait(wait) { Ok(()) } else { Err(Failure::interrupted()) }
+}
+
+/// A part of a time that depends on a name alone (FNV-1a).
+fn part_of(limit: Duration, name: &str) -> Duration {
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    limit.mul_f64((hash >> 40) as f64 / (1_u64 << 24) as f64)
 }
 
 /// Exit status of a run that was stopped because its cache volume is full.
@@ -175,4 +202,24 @@ fn hexadecimal(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_name_waits_its_own_part() {
+        let limit = Duration::from_secs(30);
+        let waits: Vec<Duration> =
+            (0..100).map(|index| part_of(limit, &format!("app{index}@ns1:/data"))).collect();
+        assert!(waits.iter().all(|wait| *wait < limit));
+        assert_eq!(waits[7], part_of(limit, "app7@ns1:/data"));
+        // Spread over the whole time: some in each third.
+        for third in 0..3 {
+            let (from, to) = (limit * third / 3, limit * (third + 1) / 3);
+            let inside = waits.iter().filter(|wait| (from..to).contains(*wait)).count();
+            assert!(inside > 15, "{third}: {inside}");
+        }
+    }
 }

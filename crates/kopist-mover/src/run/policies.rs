@@ -12,7 +12,7 @@ use kopist_snapshot::store;
 
 use super::Context;
 use super::failure::Failure;
-use crate::plan::{MountedPolicies, MoverPlan, PolicyPatch};
+use crate::plan::{GlobalPolicyFile, MountedPolicies, MoverPlan, PolicyPatch};
 use crate::report::Reason;
 
 /// Gives a repository made by this run what Kopia gives a new one: the built-in policy
@@ -32,7 +32,7 @@ pub(super) fn initialise(plan: &MoverPlan, writer: &RepositoryWriter) -> Result<
 
 /// Applies the mounted files within a session.
 pub(super) fn apply_mounted(plan: &MoverPlan, context: &Context, writer: &RepositoryWriter) {
-    report_mounted(plan, context, &mut |patch| set(writer, &SourceInfo::global(), patch));
+    report_mounted(plan, context, &mut |file| set_global(writer, file));
 }
 
 /// Reports on the mounted files and hands what they state about the global policy to
@@ -40,7 +40,7 @@ pub(super) fn apply_mounted(plan: &MoverPlan, context: &Context, writer: &Reposi
 pub(super) fn report_mounted(
     plan: &MoverPlan,
     context: &Context,
-    set_global: &mut dyn FnMut(&PolicyPatch) -> Result<bool, Failure>,
+    set_global: &mut dyn FnMut(&GlobalPolicyFile) -> Result<bool, Failure>,
 ) {
     let MountedPolicies { mounted, refused, global, repository } = &plan.policies;
     if !mounted {
@@ -59,7 +59,7 @@ pub(super) fn report_mounted(
         }
         remark("global policy file", &file.unknown, "are unknown", context);
         remark("global policy file", &file.without_effect, "have no effect", context);
-        let stored = if file.patch.is_empty() { Ok(false) } else { set_global(&file.patch) };
+        let stored = if file.states_nothing() { Ok(false) } else { set_global(file) };
         match stored {
             Ok(written) if file.problems.is_empty() => {
                 applied += 1;
@@ -100,9 +100,27 @@ pub(super) fn set(
     target: &SourceInfo,
     patch: &PolicyPatch,
 ) -> Result<bool, Failure> {
+    set_over(writer, target, None, patch)
+}
+
+/// Makes the global policy say what the file says. Tells whether anything was written.
+pub(super) fn set_global(
+    writer: &RepositoryWriter,
+    file: &GlobalPolicyFile,
+) -> Result<bool, Failure> {
+    let base = file.reset.then(policy::built_in);
+    set_over(writer, &SourceInfo::global(), base, &file.patch)
+}
+
+fn set_over(
+    writer: &RepositoryWriter,
+    target: &SourceInfo,
+    base: Option<Policy>,
+    patch: &PolicyPatch,
+) -> Result<bool, Failure> {
     let policies = store::load_policies(&writer.manifests()?)?;
     let stored = policies.defined(target).map(|stored| stored.policy.clone()).unwrap_or_default();
-    let wanted = changed(&stored, patch)?;
+    let wanted = changed(base.as_ref().unwrap_or(&stored), patch)?;
     if wanted == stored {
         return Ok(false);
     }

@@ -17,6 +17,7 @@ use kopist_snapshot::store;
 use super::backup::{LOST_AND_FOUND, overrides};
 use super::connect::{Connected, Connection, connect};
 use super::failure::Failure;
+use super::hooks::{self, HookError, HookPlaces};
 use super::select::{Choice, choose};
 use super::{Context, fill, policies};
 use crate::plan::{MoverPlan, RestorePlan};
@@ -72,7 +73,7 @@ fn apply_policies(
     context: &Context,
     connection: &Connection,
 ) -> Result<(), Failure> {
-    let stated = plan.policies.global.as_ref().is_some_and(|file| !file.patch.is_empty());
+    let stated = plan.policies.global.as_ref().is_some_and(|file| !file.states_nothing());
     if !stated {
         policies::report_mounted(plan, context, &mut |_| Ok(false));
         return Ok(());
@@ -81,8 +82,8 @@ fn apply_policies(
         purpose: "VolSync policies".to_owned(),
         ..WriterOptions::default()
     })?;
-    policies::report_mounted(plan, context, &mut |patch| {
-        let written = policies::set(&writer, &kopist_snapshot::SourceInfo::global(), patch)?;
+    policies::report_mounted(plan, context, &mut |file| {
+        let written = policies::set_global(&writer, file)?;
         if written {
             writer.flush()?;
         }
@@ -214,6 +215,14 @@ fn refill(
     repository.read_object(&root.object.ok_or_else(no_root)?)?;
 
     let directory = context.root.resolve(&restore.data_dir);
+    let places = HookPlaces { snapshot_path: &directory, source_path: &plan.source_path };
+    let hook = |which, text| {
+        hooks::perform(which, text, &restore.hooks, context, &places).map_err(|error| match error {
+            HookError::Stopped => Failure::interrupted(),
+            other => Failure::new(Reason::HookFailed, format!("{which} action failed: {other}")),
+        })
+    };
+    hook("before-restore", restore.hooks.before.as_ref())?;
     if restore.delete_first {
         report.line("File deletion enabled - cleaning destination directory before restore");
         empty(&directory)?;
@@ -224,13 +233,14 @@ fn refill(
     let restored = fill::fill(restore, context, repository, root, &directory)?;
     let summary = summary_of(chosen);
     restored.check(&summary)?;
+    hook("after-restore", restore.hooks.after.as_ref())?;
     let figures = Figures {
         snapshot: Some(chosen.id.clone()),
         repository: Some(super::hexadecimal(repository.unique_id())),
         files: restored.files(),
         dirs: restored.stats.directories,
         bytes: restored.bytes(),
-        ignored_errors: restored.stats.ignored_errors,
+        ignored_errors: restored.stats.ignored_errors + restored.unkept(),
         ..Figures::default()
     };
     let message = format!(

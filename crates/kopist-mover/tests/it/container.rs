@@ -6,9 +6,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kopist_mover::root::ContainerRoot;
+
+use crate::rooted::{HOST_NAME, RootFs};
 
 /// Marks the process that is the mover instead of the tests.
 const CHILD: &str = "KOPIST_TEST_CHILD";
@@ -44,7 +47,7 @@ fn the_mover_itself() {
     });
     let code = kopist_mover::Mover::new(arguments, env)
         .with_root(root)
-        .with_host_name("volsync-src-app-x7k2p")
+        .with_host_name(HOST_NAME)
         .main();
     std::process::exit(i32::from(code));
 }
@@ -68,6 +71,7 @@ pub(crate) struct Container {
     pub(crate) uid: u32,
     gid: u32,
     root: bool,
+    rootfs: Option<Arc<RootFs>>,
 }
 
 /// Whether this process may become another user.
@@ -78,8 +82,8 @@ pub(crate) fn is_root() -> bool {
 impl Container {
     /// Fresh directories that belong to `uid`, as far as this process may give them away.
     pub(crate) fn new(uid: u32) -> Self {
-        let container =
-            Self { folder: tempfile::tempdir().unwrap(), uid, gid: uid, root: is_root() };
+        let folder = tempfile::tempdir().unwrap();
+        let container = Self { folder, uid, gid: uid, root: is_root(), rootfs: None };
         std::fs::set_permissions(container.folder.path(), PermissionsExt::from_mode(0o755))
             .unwrap();
         for name in DIRECTORIES {
@@ -98,6 +102,22 @@ impl Container {
     pub(crate) fn with_group(mut self, gid: u32) -> Self {
         self.gid = gid;
         self
+    }
+
+    /// With a root file system of its own instead of a directory that stands for one.
+    pub(crate) fn rooted(mut self, rootfs: &Arc<RootFs>) -> Self {
+        self.rootfs = Some(Arc::clone(rootfs));
+        self
+    }
+
+    /// Whether container paths are real for the mover.
+    pub(crate) fn is_rooted(&self) -> bool {
+        self.rootfs.is_some()
+    }
+
+    /// User and group, as `chroot` reads them.
+    pub(crate) fn user(&self) -> String {
+        format!("+{}:+{}", self.uid, self.gid)
     }
 
     /// Where a container path lies.
@@ -132,7 +152,8 @@ impl Container {
 
     /// A second container that shares data and repositories with this one, but not the cache.
     pub(crate) fn sibling(&self) -> Self {
-        let sibling = Self::new(self.uid);
+        let mut sibling = Self::new(self.uid);
+        sibling.rootfs.clone_from(&self.rootfs);
         for name in ["data", "mnt"] {
             std::fs::remove_dir_all(sibling.folder.path().join(name)).unwrap();
             std::os::unix::fs::symlink(self.path(name), sibling.folder.path().join(name)).unwrap();
@@ -143,6 +164,21 @@ impl Container {
     /// Starts the mover.
     pub(crate) fn start(&self, arguments: &[String], env: &[(String, String)]) -> Running {
         let (output, writer) = std::io::pipe().unwrap();
+        let mut command = match &self.rootfs {
+            Some(rootfs) => rootfs.command(self, arguments),
+            None => self.here(arguments),
+        };
+        command
+            .envs(env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone().unwrap())
+            .stderr(writer);
+        let child = command.spawn().unwrap();
+        Running { child, output, log: Vec::new() }
+    }
+
+    /// This executable as the mover, with a directory that stands for `/`.
+    fn here(&self, arguments: &[String]) -> Command {
         let mut command = Command::new("/proc/self/exe");
         command
             .args(["--exact", "container::the_mover_itself", "--nocapture", "--test-threads=2"])
@@ -152,13 +188,9 @@ impl Container {
             .env("HOME", "/")
             .env(CHILD, "1")
             .env(ROOT, self.root())
-            .env(ARGUMENTS, arguments.join("\n"))
-            .envs(env.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(writer.try_clone().unwrap())
-            .stderr(writer);
-        let child = self.as_user(&mut command).spawn().unwrap();
-        Running { child, output, log: Vec::new() }
+            .env(ARGUMENTS, arguments.join("\n"));
+        self.as_user(&mut command);
+        command
     }
 
     /// Runs the mover to its end.

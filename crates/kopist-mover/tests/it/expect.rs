@@ -156,7 +156,7 @@ fn tree(expect: &Value, container: &Container, directory: &Path) -> Vec<String> 
 }
 
 /// Each entry with what is to be compared of it.
-fn listing(directory: &Path, what: &[&str]) -> BTreeMap<String, String> {
+pub(crate) fn listing(directory: &Path, what: &[&str]) -> BTreeMap<String, String> {
     let mut entries = BTreeMap::new();
     for entry in walkdir::WalkDir::new(directory).min_depth(1).sort_by_file_name() {
         let entry = entry.unwrap();
@@ -196,7 +196,7 @@ fn contains(whole: &Value, part: &Value) -> bool {
     }
 }
 
-fn source_of(snapshot: &Value) -> String {
+pub(crate) fn source_of(snapshot: &Value) -> String {
     let text = |key: &str| snapshot["source"][key].as_str().unwrap_or_default();
     format!("{}@{}:{}", text("userName"), text("host"), text("path"))
 }

@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed step of a test is a failed test
 
 mod container;
+mod differential;
 mod expect;
 mod later;
 mod operator;
 mod planning;
+mod rooted;
 mod runs;
 mod scenario;
 mod setup;

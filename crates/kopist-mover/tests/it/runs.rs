@@ -208,6 +208,154 @@ fn a_log_in_json_has_one_object_a_line() {
 }
 
 #[test]
+fn what_earlier_operators_sent_still_counts() {
+    let container = container();
+    plant(&container.path("/data"));
+    // The repository volume was mounted at /kopia, and nothing else said where it is.
+    std::fs::create_dir(container.path("/kopia")).unwrap();
+    container.own(&container.path("/kopia"));
+    let former = json!({"KOPIA_REPOSITORY": null, "KOPIA_SOURCE_PATH": "deep"});
+    let log = succeed(&container, "backup", &former);
+    assert!(container.path("/kopia/repository/kopia.repository.f").exists(), "{log}");
+    assert!(log.contains("the repository is /kopia/repository"), "{log}");
+    assert!(log.contains("KOPIA_SOURCE_PATH is set"), "{log}");
+    assert!(log.contains("Creating snapshot for app@ns1:/data/deep"), "{log}");
+    assert!(log.contains("processed 3 files"), "{log}");
+    succeed(&container, "restore", &former);
+    assert!(container.path("/restore/data/er/still/text").exists());
+    assert!(!container.path("/restore/data/link").exists());
+
+    let outside = json!({"KOPIA_SOURCE_PATH": "../mnt"});
+    let refused = run(&container, "backup", &outside);
+    assert_eq!(refused.code(), 1);
+    assert!(refused.log.contains("KOPIA_SOURCE_PATH must be a path inside"), "{}", refused.log);
+    let nowhere = json!({"KOPIA_SOURCE_PATH": "nowhere"});
+    let refused = run(&container, "backup", &nowhere);
+    assert!(refused.log.contains("names /data/nowhere, which is no directory"), "{}", refused.log);
+
+    // A directory by the variable of the first releases.
+    let by_path = json!({"KOPIA_REPOSITORY": null, "KOPIA_FS_PATH": "/mnt/former"});
+    succeed(&container, "backup", &by_path);
+    assert!(container.path("/mnt/former/kopia.repository.f").exists());
+}
+
+#[test]
+fn commands_around_a_restore() {
+    let container = container();
+    plant(&container.path("/data"));
+    succeed(&container, "backup", &json!({}));
+    let marks = container.path("/cache");
+    let marks = marks.to_str().unwrap();
+    let restored = container.path("/restore/data");
+    let restored = restored.to_str().unwrap();
+    std::fs::write(container.path("/restore/data/old"), "old").unwrap();
+    let commands = json!({
+        "KOPIA_ENABLE_FILE_DELETION": "true",
+        "KOPIA_BEFORE_RESTORE": format!("test -f {restored}/old && touch {marks}/before"),
+        "KOPIA_AFTER_RESTORE": format!("test -f {restored}/none && touch {marks}/after"),
+    });
+    let log = succeed(&container, "restore", &commands);
+    assert!(container.path("/cache/before").exists() && container.path("/cache/after").exists());
+    assert!(log.contains("KOPIA_BEFORE_RESTORE is set, which today's operator does not send"));
+
+    // A failing command stops the restore before anything is touched.
+    std::fs::write(container.path("/restore/data/new"), "new").unwrap();
+    let failing = json!({"KOPIA_ENABLE_FILE_DELETION": "true", "KOPIA_BEFORE_RESTORE": "exit 3"});
+    let ended = run(&container, "restore", &failing);
+    assert_eq!(ended.code(), 1);
+    assert!(ended.log.contains("before-restore action failed"), "{}", ended.log);
+    assert!(container.path("/restore/data/new").exists());
+    // The author's check of the restored data counts.
+    let ended = run(&container, "restore", &json!({"KOPIA_AFTER_SNAPSHOT": "exit 4"}));
+    assert_eq!(ended.code(), 1, "{}", ended.log);
+    let off = json!({"KOPIA_AFTER_SNAPSHOT": "exit 4", "KOPIA_ACTIONS_ENABLED": "false"});
+    succeed(&container, "restore", &off);
+}
+
+#[test]
+#[allow(clippy::print_stdout)] // what was skipped should be seen
+fn owners_that_cannot_be_kept_are_counted_once() {
+    if !is_root() {
+        println!("skipped: needs files of another user");
+        return;
+    }
+    let container = Container::new(1000);
+    for index in 0..20 {
+        let path = container.path(&format!("/data/file{index}"));
+        std::fs::write(&path, "x").unwrap();
+        container.give(&path, 2000);
+    }
+    succeed(&container, "backup", &json!({}));
+    let log = succeed(&container, "restore", &json!({}));
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("not as in the snapshot")).collect();
+    assert_eq!(told.len(), 1, "{log}");
+    assert!(told[0].contains("owners of 20 entries"), "{}", told[0]);
+    assert!(told[0].contains("1000:1000"), "{}", told[0]);
+}
+
+#[test]
+fn the_log_says_whose_policy_holds() {
+    let container = container();
+    plant(&container.path("/data"));
+    let file = container.path("/kopia-config/global-policy.json");
+    let policy = |text: &str| std::fs::write(&file, text).unwrap();
+    policy(r#"{"retention": {"keepDaily": 12, "keepWeekly": 6}, "files": {"ignore": ["x"]}}"#);
+    let settings = json!({"KOPIA_CONFIG_PATH": "/kopia-config", "KOPIA_RETAIN_DAILY": "5"});
+    let log = succeed(&container, "backup", &settings);
+    let won = "retention.keepDaily: 5 of this source goes before 12 of the policy file";
+    assert!(log.contains(won), "{log}");
+    assert!(log.contains("keepDaily 5 (this source)"), "{log}");
+    assert!(log.contains("keepWeekly 6"), "{log}");
+
+    // What the file does not mention stays, unless it speaks for everything.
+    policy(r#"{"retention": {"keepDaily": 12}}"#);
+    let log = succeed(&container, "backup", &settings);
+    assert!(log.contains("keepWeekly 6") && log.contains("it was so already"), "{log}");
+    policy(r#"{"reset": true, "retention": {"keepDaily": 12}}"#);
+    let log = succeed(&container, "backup", &settings);
+    assert!(log.contains("keepWeekly 4"), "{log}");
+    let log = succeed(&container, "backup", &settings);
+    assert!(log.contains("it was so already"), "{log}");
+}
+
+#[test]
+fn compression_by_the_manual_configuration() {
+    let container = container();
+    plant(&container.path("/data"));
+    let manual = json!({"KOPIA_MANUAL_CONFIG": r#"{"compression": {"compressor": "zstd"}}"#});
+    let log = succeed(&container, "backup", &manual);
+    assert!(log.contains("compression zstd (global policy)"), "{log}");
+
+    // In a repository that is there already it counts where no policy speaks.
+    let other = self::container();
+    plant(&other.path("/data"));
+    succeed(&other, "backup", &json!({}));
+    let log = succeed(&other, "backup", &manual);
+    assert!(log.contains("that of KOPIA_MANUAL_CONFIG counts for this run"), "{log}");
+    let mut stated = manual.clone();
+    stated["KOPIA_COMPRESSION"] = json!("gzip");
+    let log = succeed(&other, "backup", &stated);
+    assert!(!log.contains("that of KOPIA_MANUAL_CONFIG counts"), "{log}");
+}
+
+#[test]
+fn runs_may_be_told_to_begin_apart() {
+    let container = container();
+    plant(&container.path("/data"));
+    let log = succeed(&container, "backup", &json!({"KOPIST_JITTER": "100ms"}));
+    assert!(log.contains("s before the start, of at most 0.1 s"), "{log}");
+    let log = succeed(&container, "restore", &json!({"KOPIST_JITTER": "1h"}));
+    assert!(!log.contains("before the start"), "people wait for a restore: {log}");
+    let mut running = container.start(
+        &["backup".to_owned()],
+        &env("backup", &json!({"KOPIA_ADDITIONAL_ARGS": "--mover-jitter=1000h"})),
+    );
+    running.wait_for("before the start");
+    running.terminate();
+    assert_eq!(running.end().code(), 143);
+}
+
+#[test]
 fn told_to_stop_while_it_uploads() {
     let container = container();
     plant(&container.path("/data"));

@@ -17,8 +17,18 @@ pub(crate) struct Scenario {
     pub(crate) run: Value,
     /// What must be true then.
     pub(crate) expect: Value,
+    /// Whether the reference does the same.
+    pub(crate) same: bool,
     /// User id of the process.
     pub(crate) uid: Option<u32>,
+}
+
+impl Scenario {
+    /// Whether a shell is needed.
+    pub(crate) fn has_commands(&self) -> bool {
+        let env = &self.run["env"];
+        ["KOPIA_BEFORE_SNAPSHOT", "KOPIA_AFTER_SNAPSHOT"].iter().any(|name| env[name].is_string())
+    }
 }
 
 /// All scenarios, and the environments they start from.
@@ -56,6 +66,7 @@ fn scenario(value: &Value) -> Scenario {
         setup: value["setup"].as_array().cloned().unwrap_or_default(),
         run: value["run"].clone(),
         expect: value["expect"].clone(),
+        same: value["compat"] == "same",
         uid: value["uid"].as_u64().and_then(|uid| u32::try_from(uid).ok()),
     }
 }

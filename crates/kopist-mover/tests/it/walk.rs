@@ -4,12 +4,14 @@
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::container::{Container, Ended, is_root};
 use crate::later::LATER;
+use crate::rooted::RootFs;
 use crate::scenario::{Scenario, Scenarios, arguments};
 use crate::{expect, setup};
 
@@ -46,11 +48,23 @@ fn maintenance() {
     walk('M');
 }
 
+/// Names the root directory of an image; all scenarios run in it, then.
+const IMAGE: &str = "KOPIST_IMAGE_ROOT";
+
+/// The image to test, if one is named.
+fn image() -> Option<PathBuf> {
+    let image = PathBuf::from(std::env::var_os(IMAGE)?);
+    assert!(image.is_dir(), "{IMAGE} names {}, which is no directory", image.display());
+    assert_eq!(RootFs::obstacle(), None);
+    Some(image)
+}
+
 #[allow(clippy::print_stdout)] // what was skipped should be seen
 fn walk(kind: char) {
     let Some(kopia) = kopist_testkit::oracle::find_or_skip(&format!("scenarios {kind}")) else {
         return;
     };
+    let image = image();
     let scenarios = Scenarios::load();
     let chosen = std::env::var("KOPIST_SCENARIOS").ok();
     let chosen = |id: &str| match &chosen {
@@ -68,7 +82,7 @@ fn walk(kind: char) {
             continue;
         }
         ran += 1;
-        let attempt = || run(&scenarios, scenario, &kopia);
+        let attempt = || run(&scenarios, scenario, &kopia, image.as_deref());
         // A scenario that cannot even be judged must not hide the others.
         let (wrong, log) = catch_unwind(AssertUnwindSafe(attempt)).unwrap_or_else(|_| {
             (vec!["it ended with a panic, see above".to_owned()], String::new())
@@ -92,20 +106,44 @@ fn needs_root(scenario: &Scenario) -> bool {
         || scenario.setup.iter().any(|step| !step["uid"].is_null() || step["op"] == "chown")
 }
 
-fn run(scenarios: &Scenarios, scenario: &Scenario, kopia: &Path) -> (Vec<String>, String) {
-    let uid = if is_root() {
-        scenario.uid.unwrap_or(USUAL_UID)
-    } else {
-        rustix::process::geteuid().as_raw()
-    };
-    let container = Container::new(uid);
-    setup::all(scenarios, &container, Some(kopia), &scenario.setup);
-    let ended = perform(scenarios, scenario, &container);
+fn run(
+    scenarios: &Scenarios,
+    scenario: &Scenario,
+    kopia: &Path,
+    image: Option<&Path>,
+) -> (Vec<String>, String) {
+    let mut container = container(scenario);
+    if let Some(image) = image {
+        let rootfs = RootFs {
+            image: Some(image.to_owned()),
+            // The shell for commands is this machine's.
+            tools: scenario.has_commands(),
+            ..RootFs::default()
+        };
+        container = container.rooted(&Arc::new(rootfs));
+    }
+    let ended = play(scenarios, scenario, &container, kopia);
     let wrong = expect::check(&scenario.expect, &container, &ended, Some(kopia));
     (wrong, ended.log)
 }
 
-fn perform(scenarios: &Scenarios, scenario: &Scenario, container: &Container) -> Ended {
+/// A container for a scenario.
+pub(crate) fn container(scenario: &Scenario) -> Container {
+    Container::new(if is_root() {
+        scenario.uid.unwrap_or(USUAL_UID)
+    } else {
+        rustix::process::geteuid().as_raw()
+    })
+}
+
+/// Prepares and runs a scenario.
+pub(crate) fn play(
+    scenarios: &Scenarios,
+    scenario: &Scenario,
+    container: &Container,
+    kopia: &Path,
+) -> Ended {
+    setup::all(scenarios, container, Some(kopia), &scenario.setup);
     let run = &scenario.run;
     if let Some(several) = run["parallel"].as_array() {
         return in_parallel(scenarios, several, container);
@@ -123,6 +161,9 @@ fn perform(scenarios: &Scenarios, scenario: &Scenario, container: &Container) ->
 /// Commands of hooks name container paths; here they need the real ones.
 fn replaced(env: &Value, container: &Container) -> Value {
     let mut env = env.clone();
+    if container.is_rooted() {
+        return env;
+    }
     for name in ["KOPIA_BEFORE_SNAPSHOT", "KOPIA_AFTER_SNAPSHOT"] {
         if let Some(text) = env[name].as_str() {
             let mut text = text.to_owned();

@@ -6,7 +6,21 @@ use kopist_format::directory::{DirEntry, UtcNanos};
 use rustix::fs::{AtFlags, Gid, Mode, Stat, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 
-use super::{RestoreError, RestoreOptions};
+use super::{Counters, RestoreError, RestoreOptions, count};
+
+/// What is to be applied, and what counts if it may not be.
+pub(super) struct Wish<'a> {
+    pub(super) options: &'a RestoreOptions,
+    pub(super) counters: &'a Counters,
+}
+
+/// An attribute that this process may not be allowed to set.
+#[derive(Clone, Copy)]
+enum Attribute {
+    Owner,
+    Permissions,
+    Times,
+}
 
 /// A file counts as restored when its time is this near.
 const NEAR: i128 = 2_000_000_000;
@@ -25,25 +39,25 @@ pub(super) fn looks_restored(stat: &Stat, entry: &DirEntry) -> bool {
 pub(super) fn apply(
     fd: &OwnedFd,
     entry: &DirEntry,
-    options: &RestoreOptions,
+    wish: &Wish<'_>,
     path: &dyn Fn() -> String,
 ) -> Result<(), RestoreError> {
-    let check = |what, result| check(what, result, options, path);
+    let options = wish.options;
     let mut stat = rustix::fs::fstat(fd).map_err(|error| io("look at", error, path))?;
     let owner = owner(entry, options);
     if !options.skip_owners && (stat.st_uid, stat.st_gid) != owner {
         let (uid, gid) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
-        check("change the owner of", rustix::fs::fchown(fd, Some(uid), Some(gid)))?;
+        wish.check(Attribute::Owner, rustix::fs::fchown(fd, Some(uid), Some(gid)), path)?;
         // That may have cleared bits.
         stat = rustix::fs::fstat(fd).map_err(|error| io("look at", error, path))?;
     }
     let mode = entry.mode.to_unix();
     if !options.skip_permissions && stat.st_mode & 0o7777 != mode {
         let mode = Mode::from_raw_mode(mode);
-        check("change the permissions of", rustix::fs::fchmod(fd, mode))?;
+        wish.check(Attribute::Permissions, rustix::fs::fchmod(fd, mode), path)?;
     }
     if !options.skip_times {
-        check("change the times of", rustix::fs::futimens(fd, &times(entry)))?;
+        wish.check(Attribute::Times, rustix::fs::futimens(fd, &times(entry)), path)?;
     }
     Ok(())
 }
@@ -52,10 +66,10 @@ pub(super) fn apply(
 pub(super) fn apply_to_link(
     dir: &OwnedFd,
     entry: &DirEntry,
-    options: &RestoreOptions,
+    wish: &Wish<'_>,
     path: &dyn Fn() -> String,
 ) -> Result<(), RestoreError> {
-    let check = |what, result| check(what, result, options, path);
+    let options = wish.options;
     let stat = rustix::fs::statat(dir, &*entry.name, AtFlags::SYMLINK_NOFOLLOW)
         .map_err(|error| io("look at", error, path))?;
     let owner = owner(entry, options);
@@ -63,12 +77,12 @@ pub(super) fn apply_to_link(
         let (uid, gid) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
         let result =
             rustix::fs::chownat(dir, &*entry.name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW);
-        check("change the owner of", result)?;
+        wish.check(Attribute::Owner, result, path)?;
     }
     if !options.skip_times {
         let result =
             rustix::fs::utimensat(dir, &*entry.name, &times(entry), AtFlags::SYMLINK_NOFOLLOW);
-        check("change the times of", result)?;
+        wish.check(Attribute::Times, result, path)?;
     }
     Ok(())
 }
@@ -84,16 +98,28 @@ fn times(entry: &DirEntry) -> Timestamps {
     Timestamps { last_access: time, last_modification: time }
 }
 
-fn check(
-    what: &'static str,
-    result: Result<(), Errno>,
-    options: &RestoreOptions,
-    path: &dyn Fn() -> String,
-) -> Result<(), RestoreError> {
-    match result {
-        Err(Errno::PERM | Errno::ACCESS) if options.ignore_permission_errors => Ok(()),
-        Err(error) => Err(io(what, error, path)),
-        Ok(()) => Ok(()),
+impl Wish<'_> {
+    fn check(
+        &self,
+        attribute: Attribute,
+        result: Result<(), Errno>,
+        path: &dyn Fn() -> String,
+    ) -> Result<(), RestoreError> {
+        let (what, counter) = match attribute {
+            Attribute::Owner => ("change the owner of", &self.counters.unkept_owners),
+            Attribute::Permissions => {
+                ("change the permissions of", &self.counters.unkept_permissions)
+            }
+            Attribute::Times => ("change the times of", &self.counters.unkept_times),
+        };
+        match result {
+            Err(Errno::PERM | Errno::ACCESS) if self.options.ignore_permission_errors => {
+                count(counter, 1);
+                Ok(())
+            }
+            Err(error) => Err(io(what, error, path)),
+            Ok(()) => Ok(()),
+        }
     }
 }
 

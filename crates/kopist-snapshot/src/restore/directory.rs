@@ -251,7 +251,7 @@ impl Run<'_> {
             {
                 let applied =
                     dir.handle.fd().map_err(|error| dir.io("open", b"", error)).and_then(|fd| {
-                        attributes::apply(&fd, entry, self.options, &|| dir.display(b""))
+                        attributes::apply(&fd, entry, &self.wish(), &|| dir.display(b""))
                     });
                 if let Err(error) = applied {
                     self.report(&dir, error);

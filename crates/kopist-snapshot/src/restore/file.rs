@@ -241,7 +241,7 @@ impl Run<'_> {
             };
             replace_link(&dir, &job.entry.name, &target)
                 .map_err(|error| job.io("create", error))?;
-            attributes::apply_to_link(&dir, &job.entry, self.options, &path)?;
+            attributes::apply_to_link(&dir, &job.entry, &self.wish(), &path)?;
             count(&self.counters.symlinks, 1);
             return Ok(());
         }
@@ -257,7 +257,7 @@ impl Run<'_> {
             return Err(job.io("create", Errno::INVAL));
         };
         let file = self.open_again(job, &mut written)?;
-        attributes::apply(&file.fd, &job.entry, self.options, &path)?;
+        attributes::apply(&file.fd, &job.entry, &self.wish(), &path)?;
         if self.options.flush_files {
             rustix::fs::fsync(&file.fd).map_err(|error| job.io("flush", error))?;
         }

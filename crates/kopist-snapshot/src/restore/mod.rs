@@ -216,6 +216,12 @@ pub struct RestoreStats {
     pub deleted_symlinks: u64,
     /// Errors that were ignored.
     pub ignored_errors: u64,
+    /// Entries that kept another owner or group, because this process may not give them away.
+    pub unkept_owners: u64,
+    /// Entries that kept other permissions.
+    pub unkept_permissions: u64,
+    /// Entries that kept other times.
+    pub unkept_times: u64,
     /// Files found so far, written or not.
     pub enqueued_files: u64,
     /// Bytes of those.
@@ -257,6 +263,9 @@ struct Counters {
     deleted_directories: AtomicU64,
     deleted_symlinks: AtomicU64,
     ignored_errors: AtomicU64,
+    unkept_owners: AtomicU64,
+    unkept_permissions: AtomicU64,
+    unkept_times: AtomicU64,
     enqueued_files: AtomicU64,
     enqueued_bytes: AtomicU64,
     enqueued_directories: AtomicU64,
@@ -277,6 +286,9 @@ impl Counters {
             deleted_directories: get(&self.deleted_directories),
             deleted_symlinks: get(&self.deleted_symlinks),
             ignored_errors: get(&self.ignored_errors),
+            unkept_owners: get(&self.unkept_owners),
+            unkept_permissions: get(&self.unkept_permissions),
+            unkept_times: get(&self.unkept_times),
             enqueued_files: get(&self.enqueued_files),
             enqueued_bytes: get(&self.enqueued_bytes),
             enqueued_directories: get(&self.enqueued_directories),

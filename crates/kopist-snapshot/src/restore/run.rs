@@ -9,6 +9,7 @@ use kopist_format::directory::{DirEntry, EntryType};
 use kopist_repo::{PackRun, Repository};
 use parking_lot::Mutex;
 
+use super::attributes::Wish;
 use super::directory::Dir;
 use super::fetch::Fetch;
 use super::file::Job;
@@ -79,6 +80,11 @@ impl<'a> Run<'a> {
             failed: AtomicBool::new(false),
             error: Mutex::new(None),
         }
+    }
+
+    /// The attributes that entries are to have.
+    pub(super) fn wish(&self) -> Wish<'_> {
+        Wish { options: self.options, counters: &self.counters }
     }
 
     pub(super) fn restore(

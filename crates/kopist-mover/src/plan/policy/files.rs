@@ -75,6 +75,8 @@ pub enum FileProblem {
 pub struct GlobalPolicyFile {
     /// What it states, in Kopia's keys.
     pub patch: PolicyPatch,
+    /// What it does not mention goes back to the defaults.
+    pub reset: bool,
     /// Restore parallelism of this run.
     pub download_parallelism: Option<usize>,
     /// Keys left out.
@@ -83,6 +85,13 @@ pub struct GlobalPolicyFile {
     pub unknown: Vec<String>,
     /// Keys that are known and cannot have an effect.
     pub without_effect: Vec<String>,
+}
+
+impl GlobalPolicyFile {
+    /// Whether the global policy stays as it is.
+    pub fn states_nothing(&self) -> bool {
+        self.patch.is_empty() && !self.reset
+    }
 }
 
 /// `repository.config`, read.
@@ -96,6 +105,10 @@ pub struct RepositoryFile {
     pub upload_speed: Option<u64>,
     /// Bytes per second from the repository.
     pub download_speed: Option<u64>,
+    /// Files read at the same time.
+    pub upload_parallelism: Option<usize>,
+    /// Files restored at the same time.
+    pub download_parallelism: Option<usize>,
     /// Encryption of a new repository.
     pub encryption: Option<String>,
     /// Hash of a new repository.
@@ -172,6 +185,16 @@ fn read_object(
 fn global_policy(document: &Map<String, Value>) -> GlobalPolicyFile {
     let mut file = GlobalPolicyFile::default();
     for (section, settings) in document {
+        if section == "reset" {
+            match settings.as_bool() {
+                Some(reset) => file.reset = reset,
+                None => file.problems.push(FileProblem::BadValue {
+                    key: section.clone(),
+                    expected: "true or false",
+                }),
+            }
+            continue;
+        }
         let Some(settings) = settings.as_object() else {
             file.unknown.push(section.clone());
             continue;
@@ -180,13 +203,11 @@ fn global_policy(document: &Map<String, Value>) -> GlobalPolicyFile {
             let name = format!("{section}.{key}");
             match (section.as_str(), key.as_str()) {
                 ("scheduling", "downloadParallelism") => {
-                    match value.as_u64().and_then(|n| usize::try_from(n).ok()) {
-                        Some(parallelism) if parallelism > 0 => {
-                            file.download_parallelism = Some(parallelism);
-                        }
-                        _ => file.problems.push(FileProblem::BadValue {
+                    match parallelism(value) {
+                        Some(number) => file.download_parallelism = Some(number),
+                        None => file.problems.push(FileProblem::BadValue {
                             key: name,
-                            expected: "a whole number, 1 or more",
+                            expected: PARALLELISM,
                         }),
                     }
                     continue;
@@ -213,6 +234,12 @@ fn global_policy(document: &Map<String, Value>) -> GlobalPolicyFile {
         }
     }
     file
+}
+
+const PARALLELISM: &str = "a whole number, 1 or more";
+
+fn parallelism(value: &Value) -> Option<usize> {
+    value.as_u64().and_then(|number| usize::try_from(number).ok()).filter(|number| *number > 0)
 }
 
 fn repository_file(document: Map<String, Value>) -> RepositoryFile {
@@ -243,6 +270,14 @@ fn repository_file(document: Map<String, Value>) -> RepositoryFile {
             "downloadSpeed" => match value.as_u64() {
                 Some(speed) => file.download_speed = Some(speed).filter(|speed| *speed > 0),
                 None => bad("bytes per second"),
+            },
+            "uploadParallelism" => match parallelism(&value) {
+                Some(number) => file.upload_parallelism = Some(number),
+                None => bad(PARALLELISM),
+            },
+            "downloadParallelism" => match parallelism(&value) {
+                Some(number) => file.download_parallelism = Some(number),
+                None => bad(PARALLELISM),
             },
             "encryptionAlgorithm" => match value.as_str() {
                 Some(name) => file.encryption = Some(name.to_owned()),
@@ -359,6 +394,7 @@ mod tests {
         let mounted = read(&[(
             "repository.config",
             r#"{"enableActions": false, "actionCommandTimeout": "5m", "uploadSpeed": 1000,
+                "uploadParallelism": 3, "downloadParallelism": 0,
                 "downloadSpeed": "fast", "kopist": {"jitter": "3s"}, "other": 1}"#,
         )]);
         let repository = mounted.repository.unwrap();
@@ -367,6 +403,18 @@ mod tests {
         assert_eq!(repository.upload_speed, Some(1000));
         assert_eq!(repository.settings["jitter"], "3s");
         assert_eq!(repository.unknown, ["other"]);
-        assert_eq!(repository.problems.len(), 1);
+        assert_eq!(repository.upload_parallelism, Some(3));
+        assert_eq!(repository.problems.len(), 2);
+    }
+
+    #[test]
+    fn a_file_may_speak_for_everything() {
+        let reset = |text: &str| {
+            let global = read(&[("global-policy.json", text)]).global.unwrap();
+            (global.reset, global.problems.len(), global.unknown.len())
+        };
+        assert_eq!(reset(r#"{"reset": true, "retention": {"keepDaily": 2}}"#), (true, 0, 0));
+        assert_eq!(reset(r#"{"reset": false}"#), (false, 0, 0));
+        assert_eq!(reset(r#"{"reset": "yes"}"#), (false, 1, 0));
     }
 }

@@ -387,7 +387,7 @@ fn select(source: &Source<'_>) -> Option<Resolver> {
         (set("RCLONE_REMOTE_PATH"), server::rclone),
         (set("GOOGLE_DRIVE_FOLDER_ID"), cloud::gdrive),
     ];
-    let documented: [(bool, Resolver); 9] = [
+    let documented: [(bool, Resolver); 11] = [
         (filesystem, filesystem::resolve),
         (url("azure"), cloud::azure),
         (url("gcs") || url("gs"), cloud::gcs),
@@ -397,6 +397,8 @@ fn select(source: &Source<'_>) -> Option<Resolver> {
         (url("rclone"), server::rclone),
         (url("gdrive"), cloud::gdrive),
         (set("GCS_BUCKET"), cloud::gcs),
+        (set("KOPIA_FS_PATH"), filesystem::former_path),
+        (!set("KOPIA_REPOSITORY") && filesystem::has_former_place(source), filesystem::resolve),
     ];
     reference.into_iter().chain(documented).find_map(|(hit, resolver)| hit.then_some(resolver))
 }

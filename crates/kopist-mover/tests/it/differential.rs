@@ -1,0 +1,296 @@
+//! The same scenarios through the reference's script and through this program, each on
+//! repositories of its own: what is in the repository, what is in the destination, the exit
+//! status and what the operator reads must be the same.
+//!
+//! `KOPIST_ENTRY_SH` names the script, unchanged. It runs twice: with kopia, as the judge of this
+//! program; and with kopist in the place of kopia, as a test of the command line.
+//! `KOPIST_SCENARIOS=B01,B02` runs only those.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use kopist_testkit::oracle;
+use serde_json::{Value, json};
+
+use crate::container::{Container, Ended};
+use crate::expect::{listing, source_of};
+use crate::operator;
+use crate::rooted::RootFs;
+use crate::scenario::{Scenario, Scenarios};
+use crate::setup::Oracle;
+use crate::walk::{container, play};
+
+const SCRIPT: &str = "KOPIST_ENTRY_SH";
+/// The command line of this build, if it does not lie where cargo puts it.
+const PROGRAM: &str = "KOPIST_TEST_PROGRAM";
+
+/// Lines that the operator, its tests or people's alerts look for, and that the script prints.
+const LINES: [&str; 23] = [
+    "=== ENVIRONMENT VARIABLES STATUS ===",
+    "=== Log Configuration ===",
+    "=== Applying policy configuration ===",
+    "Global policy applied successfully",
+    "== Directory is empty skipping backup ===",
+    "=== Applying compression policy ===",
+    "Compression policy applied successfully",
+    "Creating snapshot for ",
+    "Snapshot created successfully",
+    "Snapshot restore completed successfully",
+    "Selected snapshot with id: ",
+    "No eligible snapshots found",
+    "=== No data will be restored ===",
+    "=== Discovery Mode: Available Snapshots ===",
+    "=== End Discovery Mode ===",
+    "File deletion enabled - cleaning destination directory before restore",
+    "No snapshots found for ",
+    "invalid repository password",
+    "=== OPERATION SUMMARY ===",
+    "OPERATION_RESULT: SUCCESS",
+    "OPERATION_RESULT: FAILURE",
+    "MAINTENANCE_STATUS: SUCCESS",
+    "MAINTENANCE_STATUS: FAILURE",
+];
+
+/// Where this program differs on purpose although the scenario asks for the same: a scenario, or
+/// `*` for all, and what differs. `docs/mover.md` explains each.
+const IMPROVEMENTS: &[(&str, &str)] = &[
+    // The script creates before it takes the identity: the owner is a pod that is gone.
+    ("*", "owner"),
+];
+
+#[test]
+fn kopist_does_what_the_script_does() {
+    let Some(bench) = Bench::find("the script as a judge") else { return };
+    let differing = bench.each(|scenario| {
+        let theirs = bench.script(scenario, &bench.kopia);
+        let ours = bench.ours(scenario);
+        differences(&theirs, &ours, scenario)
+    });
+    assert!(differing.is_empty(), "{} differ\n{}", differing.len(), differing.join("\n\n"));
+}
+
+#[test]
+fn the_script_works_with_kopist_as_kopia() {
+    let Some(bench) = Bench::find("the script with kopist as kopia") else { return };
+    let Some(program) = program() else {
+        oracle::skipped("the script with kopist as kopia", "the program is not built");
+        return;
+    };
+    let differing = bench.each(|scenario| {
+        let theirs = bench.script(scenario, &bench.kopia);
+        let ours = bench.script(scenario, &program);
+        differences(&theirs, &ours, scenario)
+    });
+    assert!(differing.is_empty(), "{} differ\n{}", differing.len(), differing.join("\n\n"));
+}
+
+/// An hourly backup that finds nothing new: what the script starts, and what this program does.
+#[test]
+#[allow(clippy::print_stdout)] // the figures are the point
+fn an_idle_backup_takes_one_process() {
+    let Some(bench) = Bench::find("an idle backup beside the script") else { return };
+    let scenarios = &bench.scenarios;
+    let named = |id: &str| scenarios.all.iter().find(|scenario| scenario.id == id);
+    let scenario = named("B01").expect("the simplest backup is there");
+    let played = bench.script(scenario, &bench.kopia);
+    let before = RootFs::calls(&played.container).len();
+    let env = scenarios.env("backup", &scenario.run["env"]);
+    let ended = played.container.mover(&["backup".to_owned()], &env);
+    assert_eq!(ended.code(), 0, "{}", ended.log);
+    let calls = RootFs::calls(&played.container).split_off(before);
+    println!("the script starts kopia {} times for an idle backup", calls.len());
+    assert!(calls.len() >= 5, "{calls:?}");
+}
+
+/// The command line of this build.
+fn program() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os(PROGRAM) {
+        return Some(PathBuf::from(named));
+    }
+    let tests = std::env::current_exe().ok()?;
+    let program = tests.parent()?.parent()?.join("kopist");
+    program.is_file().then_some(program)
+}
+
+/// What it takes to compare.
+struct Bench {
+    script: PathBuf,
+    kopia: PathBuf,
+    scenarios: Scenarios,
+}
+
+/// A scenario that was run.
+struct Played {
+    container: Container,
+    ended: Ended,
+    /// What is in every repository afterwards.
+    repositories: BTreeMap<String, Value>,
+    /// What is in the destination.
+    restored: BTreeMap<String, String>,
+}
+
+impl Bench {
+    fn find(test: &str) -> Option<Self> {
+        let Some(script) = std::env::var_os(SCRIPT).map(PathBuf::from) else {
+            oracle::skipped(test, &format!("{SCRIPT} names no script"));
+            return None;
+        };
+        if let Some(obstacle) = RootFs::obstacle() {
+            oracle::skipped(test, obstacle);
+            return None;
+        }
+        let kopia = oracle::find_or_skip(test)?;
+        Some(Self { script, kopia, scenarios: Scenarios::load() })
+    }
+
+    /// The scenarios in which the script does what is right, except for those in which the time
+    /// of a signal decides.
+    #[allow(clippy::print_stdout)] // progress of a long test
+    fn each(&self, compare: impl Fn(&Scenario) -> Vec<String>) -> Vec<String> {
+        let chosen = std::env::var("KOPIST_SCENARIOS").ok();
+        let chosen = |id: &str| {
+            chosen.as_ref().is_none_or(|list| list.split(',').any(|item| item == id))
+        };
+        let mut differing = Vec::new();
+        let mut count = 0;
+        for scenario in &self.scenarios.all {
+            let comparable = scenario.same
+                && scenario.run["mode"] != "resolve-storage"
+                && scenario.run["signal"].is_null();
+            if !comparable || !chosen(&scenario.id) {
+                continue;
+            }
+            count += 1;
+            let found = catch_unwind(AssertUnwindSafe(|| compare(scenario)))
+                .unwrap_or_else(|_| vec!["it ended with a panic, see above".to_owned()]);
+            if !found.is_empty() {
+                let found = found.join("\n  ");
+                differing.push(format!("{} {}:\n  {found}", scenario.id, scenario.title));
+            }
+        }
+        println!("{count} scenarios compared");
+        assert!(count > 0, "there is nothing to compare");
+        differing
+    }
+
+    fn script(&self, scenario: &Scenario, kopia: &Path) -> Played {
+        let rootfs = RootFs {
+            entry: Some(self.script.clone()),
+            kopia: Some(kopia.to_owned()),
+            tools: true,
+            ..RootFs::default()
+        };
+        self.play(scenario, container(scenario).rooted(&Arc::new(rootfs)))
+    }
+
+    fn ours(&self, scenario: &Scenario) -> Played {
+        self.play(scenario, container(scenario))
+    }
+
+    fn play(&self, scenario: &Scenario, container: Container) -> Played {
+        let ended = play(&self.scenarios, scenario, &container, &self.kopia);
+        let repositories = self.repositories(&container);
+        let restored = listing(&container.path("/restore/data"), &["content", "mode", "symlink"]);
+        Played { container, ended, repositories, restored }
+    }
+
+    /// Every repository below `/mnt`, as kopia sees it.
+    fn repositories(&self, container: &Container) -> BTreeMap<String, Value> {
+        let places = std::fs::read_dir(container.path("/mnt")).unwrap().flatten();
+        let names = places.map(|place| place.file_name().to_string_lossy().into_owned());
+        let repository = |name: &String| {
+            container.path("/mnt").join(name).join("kopia.repository.f").exists()
+        };
+        let names: Vec<String> = names.filter(repository).collect();
+        let state = |name: String| {
+            let at = format!("/mnt/{name}");
+            let state = self.state(container, &at);
+            (at, state)
+        };
+        names.into_iter().map(state).collect()
+    }
+
+    fn state(&self, container: &Container, at: &str) -> Value {
+        let client = Oracle::new(container, &self.kopia).client("judge", "judge", at, "pw");
+        let snapshots = client.json(&["snapshot", "list", "--all", "--json", "--incomplete"]);
+        let snapshots: Vec<Value> = snapshots.as_array().unwrap().iter().map(essence).collect();
+        let info = client.json(&["maintenance", "info", "--json"]);
+        let status = client.json(&["repository", "status", "--json"]);
+        json!({
+            "snapshots": snapshots,
+            "policies": client.json(&["policy", "export"]),
+            "owner": info["owner"],
+            "maintenance": {"quick": info["quick"], "full": info["full"]},
+            "format": status["contentFormat"],
+            "objects": status["objectFormat"],
+        })
+    }
+}
+
+/// What of a snapshot must be the same.
+fn essence(snapshot: &Value) -> Value {
+    json!({
+        "source": source_of(snapshot),
+        "summary": {
+            "files": snapshot["rootEntry"]["summ"]["files"],
+            "dirs": snapshot["rootEntry"]["summ"]["dirs"],
+            "symlinks": snapshot["rootEntry"]["summ"]["symlinks"],
+            "size": snapshot["rootEntry"]["summ"]["size"],
+            "errors": snapshot["rootEntry"]["summ"]["numFailed"],
+        },
+        "incomplete": snapshot["incomplete"],
+        "description": snapshot["description"],
+        "tags": snapshot["tags"],
+        "pins": snapshot["pins"],
+        "retention": snapshot["retentionReason"],
+    })
+}
+
+fn differences(theirs: &Played, ours: &Played, scenario: &Scenario) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut differ = |what: &str, theirs: &dyn std::fmt::Debug, ours: &dyn std::fmt::Debug| {
+        let improved = IMPROVEMENTS
+            .iter()
+            .any(|(id, part)| ["*", &scenario.id].contains(id) && *part == what);
+        if !improved {
+            found.push(format!("{what}: the script has\n    {theirs:?}\n  and not\n    {ours:?}"));
+        }
+    };
+    if theirs.ended.code() != ours.ended.code() {
+        differ("exit status", &theirs.ended.code(), &ours.ended.code());
+    }
+    if theirs.restored != ours.restored {
+        differ("destination", &theirs.restored, &ours.restored);
+    }
+    let places = |played: &Played| played.repositories.keys().cloned().collect::<Vec<_>>();
+    if places(theirs) != places(ours) {
+        differ("repositories", &places(theirs), &places(ours));
+    }
+    for (place, state) in &theirs.repositories {
+        let Some(other) = ours.repositories.get(place) else { continue };
+        for (part, value) in state.as_object().unwrap() {
+            if *value != other[part] {
+                differ(part, &value.to_string(), &other[part].to_string());
+            }
+        }
+    }
+    for line in LINES {
+        if theirs.ended.log.contains(line) && !ours.ended.log.contains(line) {
+            differ(line, &"that line", &"the line");
+        }
+    }
+    let destination = scenario.run["mode"] == "restore";
+    let read = |played: &Played| operator::parse(&operator::status(&played.ended.log, destination));
+    let (theirs, ours) = (read(theirs), read(ours));
+    if theirs.requested.is_some() && theirs.requested != ours.requested {
+        differ("requested identity", &theirs.requested, &ours.requested);
+    }
+    for identity in theirs.available.keys() {
+        if !ours.available.contains_key(identity) {
+            differ("available identities", identity, &ours.available);
+        }
+    }
+    found
+}
