@@ -69,7 +69,25 @@ pub(crate) fn test() -> Result {
         return Err(format!("the tree that the image restored differs:\n{found}").into());
     }
     println!("the image brought every byte, mode, time and link back");
-    Ok(())
+    scenarios(&buildah, container.trim())
+}
+
+/// The scenarios of the mover's contract, each in the root directory of the image: read-only, as a
+/// user that it does not know.
+fn scenarios(buildah: &Buildah, container: &str) -> Result {
+    const WHAT: &str = "the scenarios of the mover in the image";
+    if !rustix::process::geteuid().is_root() {
+        step::skipped(WHAT, "it takes root to mount");
+        return Ok(());
+    }
+    headline(WHAT);
+    let root = buildah.output(&["mount", container])?;
+    let mut command = Command::new(cargo());
+    command
+        .args(["test", "--locked", "--package", "kopist-mover", "--test", "it", "--", "walk::"])
+        .env("KOPIST_IMAGE_ROOT", root.trim())
+        .current_dir(kopist_testkit::checkout());
+    step::succeed(&mut command)
 }
 
 fn build(buildah: &Buildah, scratch: &Path, tag: &str) -> Result {

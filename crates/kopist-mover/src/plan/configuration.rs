@@ -84,10 +84,8 @@ pub(super) fn manual(env: &Env, findings: &mut Findings) -> ManualConfig {
     if let Some(name) = compression.iter().find_map(|key| text("compression", key)) {
         match compressor(&name) {
             Some(name) => manual.policy.set("compression", "compressorName", name),
-            None => findings.object(
-                Step::Create,
-                unknown_compressor(format!("{NAME} (compression)"), &name),
-            ),
+            None => findings
+                .object(Step::Create, unknown_compressor(format!("{NAME} (compression)"), &name)),
         }
     }
     for key in ["minSize", "maxSize"] {

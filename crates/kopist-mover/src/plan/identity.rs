@@ -127,7 +127,8 @@ fn climbs(path: &str) -> bool {
 
 fn within(volume: &str, part: &str) -> String {
     let (volume, part) = (clean(volume), clean(part));
-    let inside = part.strip_prefix(&volume).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let inside =
+        part.strip_prefix(&volume).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     if inside { part } else { clean(&format!("{volume}/{part}")) }
 }
 

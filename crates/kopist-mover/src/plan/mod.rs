@@ -379,8 +379,7 @@ fn decide(
         .or_else(|| repository_file?.download_speed);
 
     // People wait for a restore.
-    let jitter =
-        settings.duration("jitter", findings).filter(|_| operation != Operation::Restore);
+    let jitter = settings.duration("jitter", findings).filter(|_| operation != Operation::Restore);
 
     Some(MoverPlan {
         work,
@@ -498,7 +497,8 @@ fn hooks(
     let by_file = file.and_then(|file| file.enable_actions);
     let by_argument = arguments.backup.actions.or(arguments.repository.enable_actions);
     let mut text = |restore: &'static str, backup: &'static str| {
-        let names = if operation == Operation::Restore { &[restore, backup][..] } else { &[backup] };
+        let names =
+            if operation == Operation::Restore { &[restore, backup][..] } else { &[backup] };
         let (name, _) = env.first(names)?;
         if operation == Operation::Restore {
             findings.former(name, "its command runs around the restore");

@@ -94,8 +94,9 @@ impl View<'_> {
             }
         }
         let groups = groups.into_iter();
-        let groups: Vec<String> =
-            groups.map(|(origin, settings)| format!("{} ({origin})", settings.join(", "))).collect();
+        let groups: Vec<String> = groups
+            .map(|(origin, settings)| format!("{} ({origin})", settings.join(", ")))
+            .collect();
         groups.join("; ")
     }
 

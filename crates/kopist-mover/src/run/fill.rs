@@ -212,8 +212,7 @@ mod tests {
 
     #[test]
     fn what_could_not_be_kept_is_said_in_one_line() {
-        let stats =
-            RestoreStats { unkept_owners: 3, unkept_times: 1, ..RestoreStats::default() };
+        let stats = RestoreStats { unkept_owners: 3, unkept_times: 1, ..RestoreStats::default() };
         let restored = Restored { stats, lenient: false };
         let line = restored.remark().unwrap();
         assert!(line.contains("owners of 3 entries, times of 1 entries"), "{line}");

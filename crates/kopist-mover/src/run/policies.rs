@@ -109,18 +109,18 @@ pub(super) fn set_global(
     file: &GlobalPolicyFile,
 ) -> Result<bool, Failure> {
     let base = file.reset.then(policy::built_in);
-    set_over(writer, &SourceInfo::global(), base, &file.patch)
+    set_over(writer, &SourceInfo::global(), base.as_ref(), &file.patch)
 }
 
 fn set_over(
     writer: &RepositoryWriter,
     target: &SourceInfo,
-    base: Option<Policy>,
+    base: Option<&Policy>,
     patch: &PolicyPatch,
 ) -> Result<bool, Failure> {
     let policies = store::load_policies(&writer.manifests()?)?;
     let stored = policies.defined(target).map(|stored| stored.policy.clone()).unwrap_or_default();
-    let wanted = changed(base.as_ref().unwrap_or(&stored), patch)?;
+    let wanted = changed(base.unwrap_or(&stored), patch)?;
     if wanted == stored {
         return Ok(false);
     }

@@ -20,6 +20,9 @@ const ROOT: &str = "KOPIST_TEST_ROOT";
 /// Arguments of that process, one a line.
 const ARGUMENTS: &str = "KOPIST_TEST_ARGUMENTS";
 
+/// The user of the scenarios that name none.
+pub(crate) const USUAL_UID: u32 = 1000;
+
 /// Directories of the contract.
 const DIRECTORIES: [&str; 9] = [
     "data",
@@ -45,10 +48,8 @@ fn the_mover_itself() {
     let env = std::env::vars_os().filter(|(name, _)| {
         !name.to_str().is_some_and(|name| [CHILD, ROOT, ARGUMENTS].contains(&name))
     });
-    let code = kopist_mover::Mover::new(arguments, env)
-        .with_root(root)
-        .with_host_name(HOST_NAME)
-        .main();
+    let code =
+        kopist_mover::Mover::new(arguments, env).with_root(root).with_host_name(HOST_NAME).main();
     std::process::exit(i32::from(code));
 }
 

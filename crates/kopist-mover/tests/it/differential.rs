@@ -150,9 +150,8 @@ impl Bench {
     #[allow(clippy::print_stdout)] // progress of a long test
     fn each(&self, compare: impl Fn(&Scenario) -> Vec<String>) -> Vec<String> {
         let chosen = std::env::var("KOPIST_SCENARIOS").ok();
-        let chosen = |id: &str| {
-            chosen.as_ref().is_none_or(|list| list.split(',').any(|item| item == id))
-        };
+        let chosen =
+            |id: &str| chosen.as_ref().is_none_or(|list| list.split(',').any(|item| item == id));
         let mut differing = Vec::new();
         let mut count = 0;
         for scenario in &self.scenarios.all {
@@ -200,9 +199,8 @@ impl Bench {
     fn repositories(&self, container: &Container) -> BTreeMap<String, Value> {
         let places = std::fs::read_dir(container.path("/mnt")).unwrap().flatten();
         let names = places.map(|place| place.file_name().to_string_lossy().into_owned());
-        let repository = |name: &String| {
-            container.path("/mnt").join(name).join("kopia.repository.f").exists()
-        };
+        let repository =
+            |name: &String| container.path("/mnt").join(name).join("kopia.repository.f").exists();
         let names: Vec<String> = names.filter(repository).collect();
         let state = |name: String| {
             let at = format!("/mnt/{name}");
@@ -251,9 +249,8 @@ fn essence(snapshot: &Value) -> Value {
 fn differences(theirs: &Played, ours: &Played, scenario: &Scenario) -> Vec<String> {
     let mut found = Vec::new();
     let mut differ = |what: &str, theirs: &dyn std::fmt::Debug, ours: &dyn std::fmt::Debug| {
-        let improved = IMPROVEMENTS
-            .iter()
-            .any(|(id, part)| ["*", &scenario.id].contains(id) && *part == what);
+        let improved =
+            IMPROVEMENTS.iter().any(|(id, part)| ["*", &scenario.id].contains(id) && *part == what);
         if !improved {
             found.push(format!("{what}: the script has\n    {theirs:?}\n  and not\n    {ours:?}"));
         }

@@ -7,7 +7,7 @@ use std::path::Path;
 use regex::Regex;
 use serde_json::Value;
 
-use crate::container::{Container, Ended};
+use crate::container::{Container, Ended, USUAL_UID};
 use crate::operator;
 use crate::setup::{Connected, Oracle};
 
@@ -127,7 +127,14 @@ fn tree(expect: &Value, container: &Container, directory: &Path) -> Vec<String> 
         let path = directory.join(name);
         let (content, owner) = match expected {
             Value::String(content) => (content.as_str(), None),
-            other => (other["content"].as_str().unwrap(), other["owner"].as_u64()),
+            other => {
+                // The scenarios name their usual user; this container's may be another.
+                let owner = other["owner"].as_u64().map(|owner| match owner {
+                    usual if usual == u64::from(USUAL_UID) => u64::from(container.uid),
+                    owner => owner,
+                });
+                (other["content"].as_str().unwrap(), owner)
+            }
         };
         match std::fs::read(&path) {
             Ok(found) if found == content.as_bytes() => {}

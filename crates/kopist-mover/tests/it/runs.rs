@@ -287,7 +287,8 @@ fn owners_that_cannot_be_kept_are_counted_once() {
     }
     succeed(&container, "backup", &json!({}));
     let log = succeed(&container, "restore", &json!({}));
-    let told: Vec<&str> = log.lines().filter(|line| line.contains("not as in the snapshot")).collect();
+    let told: Vec<&str> =
+        log.lines().filter(|line| line.contains("not as in the snapshot")).collect();
     assert_eq!(told.len(), 1, "{log}");
     assert!(told[0].contains("owners of 20 entries"), "{}", told[0]);
     assert!(told[0].contains("1000:1000"), "{}", told[0]);

@@ -9,13 +9,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::container::{Container, Ended, is_root};
+use crate::container::{Container, Ended, USUAL_UID, is_root};
 use crate::later::LATER;
 use crate::rooted::RootFs;
 use crate::scenario::{Scenario, Scenarios, arguments};
 use crate::{expect, setup};
-
-const USUAL_UID: u32 = 1000;
 
 #[test]
 fn every_scenario_is_run_or_explained() {
@@ -48,6 +46,8 @@ fn maintenance() {
     walk('M');
 }
 
+/// A user that no image knows.
+const UNKNOWN_UID: u32 = 417_253;
 /// Names the root directory of an image; all scenarios run in it, then.
 const IMAGE: &str = "KOPIST_IMAGE_ROOT";
 
@@ -129,8 +129,9 @@ fn run(
 
 /// A container for a scenario.
 pub(crate) fn container(scenario: &Scenario) -> Container {
+    let usual = if std::env::var_os(IMAGE).is_some() { UNKNOWN_UID } else { USUAL_UID };
     Container::new(if is_root() {
-        scenario.uid.unwrap_or(USUAL_UID)
+        scenario.uid.unwrap_or(usual)
     } else {
         rustix::process::geteuid().as_raw()
     })

@@ -222,7 +222,7 @@ impl Run<'_> {
         let attributes = DirEntry { mode: read_only(entry.mode), ..entry.clone() };
         let written = write_at(&file, 0, json)
             .map_err(|error| failed("write", error))
-            .and_then(|()| attributes::apply(&file, &attributes, self.options, &path))
+            .and_then(|()| attributes::apply(&file, &attributes, &self.wish(), &path))
             .and_then(|()| {
                 rustix::fs::renameat(into, &*temporary, into, name)
                     .map_err(|error| failed("rename a complete file to", error.into()))

@@ -205,10 +205,9 @@ fn global_policy(document: &Map<String, Value>) -> GlobalPolicyFile {
                 ("scheduling", "downloadParallelism") => {
                     match parallelism(value) {
                         Some(number) => file.download_parallelism = Some(number),
-                        None => file.problems.push(FileProblem::BadValue {
-                            key: name,
-                            expected: PARALLELISM,
-                        }),
+                        None => file
+                            .problems
+                            .push(FileProblem::BadValue { key: name, expected: PARALLELISM }),
                     }
                     continue;
                 }
