@@ -18,7 +18,7 @@ use super::connect::{Connected, Connection, connect};
 use super::failure::Failure;
 use super::hooks::{self, HookError, HookPlaces};
 use super::progress::{Ticker, UploadCounts};
-use super::{Context, effective, policies};
+use super::{Context, effective, policies, upkeep};
 use crate::plan::{BackupPlan, MoverPlan, PolicyPatch, Step};
 use crate::report::{Figures, Outcome, Reason, bytes};
 
@@ -143,6 +143,9 @@ fn within(
         }
         report
             .error("WARNING: After-snapshot action failed, but snapshot was created successfully");
+    }
+    if let Some(interval) = backup.maintenance_after {
+        upkeep::when_due(interval, context, &connection.repository);
     }
     report.info(overrides(plan));
     let message = sentence(&created, &figures);

@@ -114,7 +114,7 @@ fn last_run(schedule: &Schedule) -> Option<Timestamp> {
 }
 
 /// One cycle, whatever the schedule says.
-fn cycle(
+pub(super) fn cycle(
     context: &Context,
     repository: &Repository,
     mode: Mode,

@@ -8,6 +8,7 @@
 //! | `effective` | say what holds then, and who said so |
 //! | `hooks` | commands around a snapshot or a restore |
 //! | `backup`, `restore`, `fill`, `maintenance` | the work |
+//! | `upkeep` | maintenance after a backup, where it is asked for |
 //! | `select` | which snapshot is restored |
 //! | `progress` | a line now and then |
 //! | `stop` | signals |
@@ -26,6 +27,7 @@ mod restore;
 mod select;
 mod sharing;
 mod stop;
+mod upkeep;
 
 pub use failure::Failure;
 pub use select::{Choice, choose};

@@ -5,7 +5,6 @@
 mod container;
 mod differential;
 mod expect;
-mod later;
 mod operator;
 mod planning;
 mod rooted;

@@ -70,8 +70,10 @@ for d in data cache mnt restore kopia-config credentials customCA calls tmp dev;
     mkdir -p "$root/$d"
     mount --rbind "$pod/$d" "$root/$d"
 done
-: >> "$root/dev/null"
-mount --bind /dev/null "$root/dev/null"
+for d in null zero random urandom; do
+    [ -e "$root/dev/$d" ] || : > "$root/dev/$d"
+    mount --bind "/dev/$d" "$root/dev/$d"
+done
 [ -e "$root/dev/fd" ] || ln -s /proc/self/fd "$root/dev/fd"
 mkdir -p "$root/proc"
 mount --rbind /proc "$root/proc"

@@ -240,6 +240,23 @@ fn what_earlier_operators_sent_still_counts() {
 }
 
 #[test]
+fn maintenance_after_a_backup_where_an_interval_is_given() {
+    let container = container();
+    plant(&container.path("/data"));
+    let interval = json!({"KOPIA_MAINTENANCE_INTERVAL_DAYS": "7"});
+    let log = succeed(&container, "backup", &interval);
+    assert!(log.contains("maintenance after the backup is done"), "{log}");
+    let log = succeed(&container, "backup", &interval);
+    assert!(log.contains("no maintenance after the backup: the last one was at"), "{log}");
+    let mut other = interval.clone();
+    other["KOPIA_OVERRIDE_USERNAME"] = json!("other");
+    let log = succeed(&container, "backup", &other);
+    assert!(log.contains("no maintenance after the backup: it belongs to app@ns1"), "{log}");
+    succeed(&container, "restore", &json!({}));
+    same(&container);
+}
+
+#[test]
 fn commands_around_a_restore() {
     let container = container();
     plant(&container.path("/data"));
