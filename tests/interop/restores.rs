@@ -115,6 +115,9 @@ fn disturb(target: &Path, seed: u64) {
             _ => {}
         }
     }
+    for entry in list(target).iter().filter(|entry| entry.kind == 'd') {
+        stamp(&target.join(&entry.path));
+    }
 }
 
 /// The targets of both programs in the same state.
@@ -152,6 +155,10 @@ fn round(pair: &Pair, seed: u64) {
                 client.run(&arguments)
             });
         let [ours, theirs] = &outcomes;
+        if theirs.stderr.contains("Restored 0 files, 1 directories and 0 ") && ours.code == 1 {
+            // Where not even the root can be restored, ignoring that is no success.
+            continue;
+        }
         assert_eq!(ours.code, theirs.code, "{what}\n{ours}\n{theirs}");
         if ours.code != 0 {
             // How much was done before the first error is chance.
@@ -167,7 +174,7 @@ fn round(pair: &Pair, seed: u64) {
         if !had_errors && !deletes {
             assert_eq!(summary(ours), summary(theirs), "{what}\n{ours}\n{theirs}");
         }
-        let lists = targets.map(|target| {
+        let mut lists = targets.map(|target| {
             let mut entries = list(&target);
             for entry in &mut entries {
                 let is_around = entry.kind == 'd' && entry.path.ends_with(".kopia-entry");
@@ -177,6 +184,16 @@ fn round(pair: &Pair, seed: u64) {
             }
             entries
         });
+        // Giving a file to another owner clears these bits; kopia does not see that they are gone.
+        let bits = |mode: &Option<String>| {
+            mode.as_deref().and_then(|mode| u32::from_str_radix(mode, 8).ok()).unwrap_or(0)
+        };
+        let [ours_listed, theirs_listed] = &mut lists;
+        for (ours, theirs) in ours_listed.iter().zip(theirs_listed) {
+            if ours.path == "setuid" && bits(&ours.mode) == bits(&theirs.mode) | 0o6000 {
+                theirs.mode.clone_from(&ours.mode);
+            }
+        }
         let how = if had_errors {
             // kopia leaves the directories above an error as they are.
             Comparison { directory_times: false, modes: false, root: false, ..Comparison::full() }
