@@ -47,6 +47,10 @@ pub struct Globals {
     pub zone: Zone,
     /// Whether maintenance may run after a command that writes.
     pub auto_maintenance: bool,
+    /// Whether sessions that write leave a log in the repository.
+    pub repository_log: bool,
+    /// Open although the repository requires a feature that this program does not have.
+    pub ignore_missing_features: bool,
     /// Whether commands that can lose data are allowed.
     pub dangerous: bool,
     /// Who may open the repository while its format is being upgraded.
@@ -69,7 +73,7 @@ impl App {
         matches: &Matches,
     ) -> Result<Self, CommandError> {
         let command = matches.command_name();
-        let options = log_options(&env, matches, &command);
+        let options = log_options(&env, &console, matches, &command);
         let logger = Arc::new(Logger::new(options, Arc::clone(&console), now));
         let zone = Zone::by_name(&matches.text("timezone").unwrap_or_default())
             .map_err(CommandError::new)?;
@@ -82,6 +86,8 @@ impl App {
             progress_interval: matches.duration("progress-update-interval").unwrap_or(0),
             zone,
             auto_maintenance: matches.flag("auto-maintenance"),
+            repository_log: !matches.flag("disable-repository-log"),
+            ignore_missing_features: matches.flag("ignore-missing-required-features"),
             dangerous: matches.text("dangerous-commands").as_deref() == Some("enabled"),
             upgrade_owner: matches.non_empty("upgrade-owner-id"),
             base2: env.is_true("KOPIA_BYTES_STRING_BASE_2"),
@@ -132,7 +138,20 @@ impl App {
     }
 }
 
-fn log_options(env: &Environment, matches: &Matches, command: &str) -> LogOptions {
+/// Colours are for people: on a terminal that shows them, unless nobody wants them.
+fn colour(env: &Environment, console: &Console, matches: &Matches) -> bool {
+    let fit = console.is_terminal()
+        && env.text("NO_COLOR").is_none()
+        && env.text("TERM").as_deref() != Some("dumb");
+    matches.flag("force-color") || fit && !matches.flag("disable-color")
+}
+
+fn log_options(
+    env: &Environment,
+    console: &Console,
+    matches: &Matches,
+    command: &str,
+) -> LogOptions {
     let level = |name, default| {
         let text = matches.text(name).unwrap_or_default();
         Level::by_name(&text).unwrap_or(default)
@@ -141,6 +160,7 @@ fn log_options(env: &Environment, matches: &Matches, command: &str) -> LogOption
         console_level: level("log-level", Level::Info),
         console_json: matches.flag("json-log-console"),
         console_times: matches.flag("console-timestamps"),
+        console_colour: colour(env, console, matches),
         file: log_file(env, matches, command).map(|(path, sweep)| FileOptions {
             level: level("file-log-level", Level::Debug),
             json: matches.flag("json-log-file"),

@@ -6,6 +6,7 @@
 //! - [`commands`]: the commands, one file each;
 //! - [`output`]: streams, log files, and the forms of sizes, times and JSON;
 //! - [`mod@env`]: variables, directories, user and host;
+//! - [`parity`]: what works, flag by flag, in comparison with kopia;
 //! - [`app`]: the global flags and what every command needs.
 //!
 //! Standard output carries results only. Exit codes: 0 success, 1 failure, 3 a command that
@@ -17,6 +18,7 @@ pub mod env;
 mod error;
 pub mod grammar;
 pub mod output;
+pub mod parity;
 mod progress;
 pub mod session;
 mod upkeep;
@@ -33,7 +35,7 @@ pub use error::{CommandError, NOT_SUPPORTED};
 use app::App;
 use commands::ROOT;
 use env::Environment;
-use grammar::{Parsed, Syntax};
+use grammar::{Effect, Parsed, Syntax};
 use output::{Console, Level};
 
 /// What `--version` prints; scripts match `<version> build: … from: …`.
@@ -107,7 +109,7 @@ fn run_command(env: Environment, console: &Arc<Console>, matches: &grammar::Matc
     app.logger.log(Level::Debug, "kopia/cli", &format!("command: {words}"));
     let handler = matches.path().last().and_then(|command| command.handler);
     let result = match handler {
-        Some(handler) => handler(&app, matches),
+        Some(handler) => flags_in_effect(&app, matches).and_then(|()| handler(&app, matches)),
         None => Err(CommandError::not_supported(&format!("'{words}'"))),
     };
     let result = result.and_then(|()| Ok(console.flush()?));
@@ -125,6 +127,21 @@ fn run_command(env: Environment, console: &Arc<Console>, matches: &grammar::Matc
     };
     app.logger.finish();
     code
+}
+
+/// Refuses flags that are not supported, and tells those that do nothing.
+fn flags_in_effect(app: &App, matches: &grammar::Matches) -> app::Outcome {
+    for flag in matches.given_flags(&ROOT) {
+        match flag.effect {
+            Effect::Refused => {
+                let words = matches.command_name();
+                return Err(CommandError::not_supported(&format!("'{words} --{}'", flag.name)));
+            }
+            Effect::Ignored(why) => app.warn(format!("--{} has no effect: {why}", flag.name)),
+            Effect::Works | Effect::Moot(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Writes a usage error of the program itself, before any command is known.
@@ -169,9 +186,9 @@ mod tests {
     #[test]
     fn commands_that_are_missing_say_so() {
         let flag = "--disable-file-logging";
-        let (code, out, err) = run_line(&["mount", "all", flag]);
+        let (code, out, err) = run_line(&["server", "status", flag]);
         assert_eq!((code, out.as_str()), (NOT_SUPPORTED, ""));
         assert_eq!(err.lines().count(), 1);
-        assert!(err.starts_with("'mount' is not supported by kopist yet"));
+        assert!(err.starts_with("'server status' is not supported by kopist yet"));
     }
 }

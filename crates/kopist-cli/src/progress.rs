@@ -4,7 +4,7 @@
 
 use std::{
     fmt::Write as _,
-    sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -45,6 +45,52 @@ impl Throttle {
         let interval = i64::try_from(self.interval.as_millis()).unwrap_or(i64::MAX);
         now.saturating_sub(last) >= interval
             && self.last.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+/// A line that tells how something goes, for commands that have no form of their own.
+pub(crate) struct StatusLine<'a> {
+    app: &'a App,
+    throttle: Throttle,
+    started: i64,
+    shown: AtomicBool,
+}
+
+impl<'a> StatusLine<'a> {
+    /// A line; its clock starts now.
+    pub(crate) fn new(app: &'a App) -> Self {
+        let started = now().as_millisecond();
+        Self { app, throttle: Throttle::new(app), started, shown: AtomicBool::new(false) }
+    }
+
+    /// Shows a text if the last one has stood for a while.
+    pub(crate) fn show(&self, text: impl FnOnce() -> String) {
+        if self.app.globals.progress && self.throttle.passes() {
+            self.app.console.progress_line(&text());
+            self.shown.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes per second so far.
+    pub(crate) fn rate(&self, done: u64) -> f64 {
+        let elapsed = (now().as_millisecond() - self.started).max(1);
+        done as f64 * 1000.0 / elapsed as f64
+    }
+
+    /// How long the rest will take.
+    pub(crate) fn remaining(&self, done: u64, all: u64) -> String {
+        if done == 0 {
+            return "unknown".to_owned();
+        }
+        let seconds = all.saturating_sub(done) as f64 / self.rate(done);
+        duration((seconds as i64).saturating_mul(1_000_000_000))
+    }
+
+    /// Ends the line.
+    pub(crate) fn finish(&self) {
+        if self.shown.swap(false, Ordering::Relaxed) {
+            self.app.console.end_progress();
+        }
     }
 }
 

@@ -3,19 +3,26 @@
 //! A command asks for the kind of access it needs, [`read`] or `write`; opening, passwords,
 //! flushing, maintenance that is due and the texts of errors are here.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
-use kopist_blob::BlobStore;
+use kopist_blob::{BlobStore, Limits};
 use kopist_cloud::ConnectOptions;
 use kopist_repo::{
     CacheOptions, LocalConfig, OpenOptions, Repository, RepositoryWriter, WriterOptions,
-    config::{CachingConfig, ConfigError},
+    config::{CachingConfig, ConfigError, ThrottlingLimits},
 };
 use secrecy::SecretString;
 
 use crate::{
     app::{App, Outcome},
     error::{CommandError, Context},
+    output::{Level, Logger},
     upkeep,
 };
 
@@ -26,6 +33,28 @@ pub struct Session {
     pub config: LocalConfig,
     /// The repository.
     pub repo: Repository,
+    log: SessionLog,
+}
+
+/// The log that a session leaves in the repository if it wrote there.
+#[derive(Debug)]
+struct SessionLog {
+    logger: Arc<Logger>,
+    wanted: bool,
+    wrote: AtomicBool,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let recorded = self.log.logger.recorded();
+        if let Some(log) = recorded.filter(|_| self.log.wrote.load(Ordering::Relaxed))
+            && let Err(error) = self.repo.put_log(&log.name, &log.body)
+        {
+            // A log that is missing is no reason to fail.
+            let text = format!("unable to write diagnostics blob: {error}");
+            self.log.logger.log(Level::Debug, "kopia/cli", &text);
+        }
+    }
 }
 
 /// Reads the configuration file.
@@ -59,9 +88,26 @@ pub fn open_store(config: &LocalConfig) -> Result<Arc<dyn BlobStore>, CommandErr
         .storage
         .as_ref()
         .ok_or_else(|| CommandError::new("storage not set in the configuration file"))?;
-    let options =
-        ConnectOptions { read_only: config.client.read_only, ..ConnectOptions::default() };
+    let options = ConnectOptions {
+        read_only: config.client.read_only,
+        limits: config.client.throttling.as_ref().map(limits),
+        ..ConnectOptions::default()
+    };
     kopist_cloud::connect(storage, &options).context("cannot open storage")
+}
+
+/// The limits of `repository throttle set`, which replace those of the storage.
+fn limits(set: &ThrottlingLimits) -> Limits {
+    let count = |number: i64| u32::try_from(number).unwrap_or(0);
+    Limits {
+        reads_per_second: set.reads_per_second,
+        writes_per_second: set.writes_per_second,
+        lists_per_second: set.lists_per_second,
+        upload_bytes_per_second: set.max_upload_speed_bytes_per_second,
+        download_bytes_per_second: set.max_download_speed_bytes_per_second,
+        concurrent_reads: count(set.concurrent_reads),
+        concurrent_writes: count(set.concurrent_writes),
+    }
 }
 
 /// How the library is to open a repository with this configuration.
@@ -72,6 +118,7 @@ pub fn open_options(app: &App, config: &LocalConfig) -> OpenOptions {
         read_only: config.client.read_only,
         upgrade_owner: app.globals.upgrade_owner.clone().unwrap_or_default(),
         permissive: config.client.permissive_cache_loading,
+        ignore_missing_features: app.globals.ignore_missing_features,
         ..OpenOptions::default()
     }
 }
@@ -97,10 +144,38 @@ impl Session {
     pub fn open(app: &App) -> Result<Self, CommandError> {
         let config = load_config(app)?;
         let password = app.existing_password().context("get password")?;
-        let opened = Self::open_with(app, &config, &password);
+        Self::open_config(app, config, &password)
+    }
+
+    /// Opens the connected repository with a password that is known already.
+    pub fn open_as(app: &App, password: &SecretString) -> Result<Self, CommandError> {
+        Self::open_config(app, load_config(app)?, password)
+    }
+
+    fn open_config(
+        app: &App,
+        config: LocalConfig,
+        password: &SecretString,
+    ) -> Result<Self, CommandError> {
+        let opened = Self::open_with(app, &config, password);
         let repo = opened.inspect_err(|e| app.error(format!("failed to open repository: {e}")));
         let repo = repo.context("unable to open repository")?;
-        Ok(Self { config, repo })
+        let wanted = app.globals.repository_log && !repo.is_read_only();
+        let logger = Arc::clone(&app.logger);
+        let log = SessionLog { logger, wanted, wrote: AtomicBool::new(false) };
+        Ok(Self { config, repo, log })
+    }
+
+    /// Collects messages from now on for the repository's own log.
+    pub(crate) fn record(&self) {
+        if self.log.wanted {
+            self.log.logger.record();
+        }
+    }
+
+    /// Says that this session has written to the storage, so that its log is kept.
+    pub(crate) fn has_written(&self) {
+        self.log.wrote.store(true, Ordering::Relaxed);
     }
 
     /// Opens the repository of a configuration with a password.
@@ -150,6 +225,8 @@ pub fn write_direct(
     run: impl FnOnce(&Session, &RepositoryWriter) -> Outcome,
 ) -> Outcome {
     let session = Session::open(app).context("open repository")?;
+    session.record();
+    session.has_written();
     write_in(app, &session, |writer| run(&session, writer))
 }
 
@@ -161,7 +238,11 @@ pub fn write_in(
 ) -> Outcome {
     let options =
         WriterOptions { purpose: format!("cli:{}", app.command), ..WriterOptions::default() };
+    session.record();
     let writer = session.repo.writer(options)?;
-    run(&writer)?;
-    writer.flush().context("error flushing writer")
+    let result = run(&writer).and_then(|()| writer.flush().context("error flushing writer"));
+    if writer.stats().packs > 0 {
+        session.has_written();
+    }
+    result
 }

@@ -28,7 +28,12 @@ pub(crate) fn run(
     session: &Session,
     options: &MaintenanceOptions,
 ) -> Result<MaintenanceOutcome, MaintenanceError> {
-    let outcome = maintain(&session.repo, options, &|event| say(app, event))?;
+    session.record();
+    let outcome = maintain(&session.repo, options, &|event| say(app, event));
+    if !matches!(outcome, Ok(MaintenanceOutcome::NotDue | MaintenanceOutcome::Busy)) {
+        session.has_written();
+    }
+    let outcome = outcome?;
     app.debug(match outcome {
         MaintenanceOutcome::NotDue => "not due for maintenance",
         MaintenanceOutcome::Busy => "maintenance is already in progress locally",

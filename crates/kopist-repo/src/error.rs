@@ -57,6 +57,12 @@ pub enum RepoError {
     /// The repository was opened for reading.
     #[error("cannot write with a read-only connection: storage is read-only")]
     ReadOnly,
+    /// The settings of writing are damaged; reading goes on without them.
+    #[error("cannot write: {reason}")]
+    SettingsLost {
+        /// Why they do not open.
+        reason: String,
+    },
     /// Settings of an option or parameter that cannot be.
     #[error("{0}")]
     InvalidOption(String),

@@ -26,7 +26,7 @@ use crate::{
     index::{ActiveSet, CommittedIndex, EpochManager, IndexSource, IndexView, KeyRange, legacy},
     manifest::{ManifestCache, ManifestView},
     object::{self, Chunk, ObjectReader},
-    settings::{Crypto, ParameterChange, Parameters, Settings},
+    settings::{Crypto, Leniency, ParameterChange, Parameters, Settings},
     writer::{RepositoryWriter, WriterOptions},
 };
 
@@ -48,6 +48,8 @@ pub struct OpenOptions {
     pub upgrade_owner: String,
     /// Repair mode, read-only: skip index blobs that do not open, ignore an upgrade lock.
     pub permissive: bool,
+    /// Open although the repository requires a feature that this program does not have.
+    pub ignore_missing_features: bool,
 }
 
 impl Default for OpenOptions {
@@ -59,6 +61,7 @@ impl Default for OpenOptions {
             read_only: false,
             upgrade_owner: String::new(),
             permissive: false,
+            ignore_missing_features: false,
         }
     }
 }
@@ -103,16 +106,23 @@ impl Repository {
         password: &SecretString,
         options: OpenOptions,
     ) -> Result<Self> {
-        let OpenOptions { identity, clock, cache, read_only, upgrade_owner, permissive } = options;
+        let OpenOptions { identity, clock, cache, .. } = options;
+        let (read_only, permissive) = (options.read_only, options.permissive);
         let read_only = read_only || permissive || store.is_read_only();
         let settings = Settings::open(
             Arc::clone(&store),
             Arc::clone(&clock),
             password,
-            &upgrade_owner,
-            permissive,
+            &options.upgrade_owner,
+            Leniency {
+                ignore_lock: permissive,
+                ignore_missing_features: options.ignore_missing_features,
+            },
         )?;
         let format = settings.format();
+        if let Some(cache) = &cache {
+            cache.prepare();
+        }
         let splitter = SplitterAlgorithm::by_name(format.splitter_name())
             .map_err(|e| RepoError::InvalidOption(e.to_string()))?;
         let files = cache
@@ -397,7 +407,10 @@ impl Repository {
     }
 
     pub(crate) fn writable(&self) -> Result<()> {
-        if self.inner.read_only { Err(RepoError::ReadOnly) } else { Ok(()) }
+        if self.inner.read_only {
+            return Err(RepoError::ReadOnly);
+        }
+        self.inner.settings.check_writable()
     }
 
     /// Puts a blob with the retention that its name asks for.
@@ -411,6 +424,19 @@ impl Repository {
         let (name, body) = seal_blob(&crypto.hasher, &crypto.cipher, plain, prefix, suffix)
             .map_err(|e| RepoError::format(format!("blob {prefix}…"), e))?;
         Ok(self.put_blob(&BlobId::from(name), &[&body])?)
+    }
+
+    /// Stores a diagnostic log, gzip of JSON lines, under `_log_…` and its hash. Nothing in the
+    /// repository depends on it; maintenance deletes old ones.
+    pub fn put_log(&self, name: &str, log: &[u8]) -> Result<()> {
+        self.writable()?;
+        self.put_sealed(name, "", log)?;
+        Ok(())
+    }
+
+    /// The bytes of a blob that is encrypted as a whole, such as a diagnostic log.
+    pub fn read_sealed_blob(&self, id: &BlobId) -> Result<Vec<u8>> {
+        self.get_sealed(id)
     }
 
     /// Gets a blob that is encrypted as a whole.

@@ -2,11 +2,19 @@
 
 use crate::grammar::Flag;
 
+const NO_CONTENT_LOG: &str =
+    "there is no content log; its messages are in the log file and in the repository's log";
+const GO_RUNTIME: &str = "it concerns the Go runtime of kopia";
+const NO_METRICS: &str = "kopist exports no metrics and traces";
+const NO_UPDATE_CHECK: &str = "kopist never asks for updates";
+
 pub(super) const FLAGS: &[Flag] = &[
     Flag::text("log-file", "Write the log to this file instead of a generated name."),
-    Flag::text("content-log-file", "Write the content log to this file.").hidden(),
+    Flag::text("content-log-file", "Write the content log to this file.")
+        .moot(NO_CONTENT_LOG)
+        .hidden(),
     Flag::switch("disable-file-logging", "Do not write log files."),
-    Flag::switch("disable-content-log", "Do not write content logs."),
+    Flag::switch("disable-content-log", "Do not write content logs.").moot(NO_CONTENT_LOG),
     Flag::text("log-dir", "Directory of the log files.").env("KOPIA_LOG_DIR"),
     Flag::int("log-dir-max-files", "Number of log files to keep.")
         .env("KOPIA_LOG_DIR_MAX_FILES")
@@ -28,17 +36,21 @@ pub(super) const FLAGS: &[Flag] = &[
     .default("50000000")
     .hidden(),
     Flag::switch("wait-for-log-sweep", "Wait at exit until old log files are removed.")
+        .moot("old log files are always removed before the program ends")
         .default("true")
         .hidden(),
     Flag::int("content-log-dir-max-files", "Number of content logs to keep.")
+        .moot(NO_CONTENT_LOG)
         .env("KOPIA_CONTENT_LOG_DIR_MAX_FILES")
         .default("5000")
         .hidden(),
     Flag::duration("content-log-dir-max-age", "Age up to which content logs are kept.")
+        .moot(NO_CONTENT_LOG)
         .env("KOPIA_CONTENT_LOG_DIR_MAX_AGE")
         .default("720h")
         .hidden(),
     Flag::float("content-log-dir-max-total-size-mb", "Total size of content logs to keep, in MB.")
+        .moot(NO_CONTENT_LOG)
         .env("KOPIA_CONTENT_LOG_DIR_MAX_SIZE_MB")
         .default("1000")
         .hidden(),
@@ -74,6 +86,7 @@ pub(super) const FLAGS: &[Flag] = &[
         .default("24h")
         .hidden(),
     Flag::duration("update-check-interval", "Interval between update checks.")
+        .moot(NO_UPDATE_CHECK)
         .env("KOPIA_UPDATE_CHECK_INTERVAL")
         .default("168h")
         .hidden(),
@@ -81,6 +94,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "update-available-notify-interval",
         "Interval between notices of an available update.",
     )
+    .moot(NO_UPDATE_CHECK)
     .env("KOPIA_UPDATE_NOTIFY_INTERVAL")
     .default("1h")
     .hidden(),
@@ -88,6 +102,7 @@ pub(super) const FLAGS: &[Flag] = &[
         .env("KOPIA_CONFIG_PATH")
         .default("repository.config"),
     Flag::switch("trace-storage", "Log each storage operation at debug level.")
+        .moot("calls of the storage are always in the log at level debug")
         .default("true")
         .hidden(),
     Flag::text("timezone", "Time zone of printed times: local, utc, original or a zone name.")
@@ -103,6 +118,7 @@ pub(super) const FLAGS: &[Flag] = &[
         .env("KOPIA_DANGEROUS_COMMANDS")
         .hidden(),
     Flag::text("track-releasable", "Accepted and ignored (resource tracking of kopia).")
+        .moot(GO_RUNTIME)
         .env("KOPIA_TRACK_RELEASABLE")
         .hidden()
         .repeated(),
@@ -113,6 +129,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "upgrade-no-block",
         "Fail instead of waiting while a format upgrade is in progress.",
     )
+    .moot("commands never wait for the end of an upgrade, they fail")
     .env("KOPIA_REPO_UPGRADE_NO_BLOCK")
     .hidden(),
     Flag::one_of(
@@ -120,6 +137,7 @@ pub(super) const FLAGS: &[Flag] = &[
         &["always", "never", "non-interactive"],
         "When to send notifications of errors.",
     )
+    .moot("notifications are not sent")
     .env("KOPIA_SEND_ERROR_NOTIFICATIONS")
     .default("non-interactive")
     .hidden(),
@@ -130,32 +148,44 @@ pub(super) const FLAGS: &[Flag] = &[
     .hidden()
     .test_only(),
     Flag::switch("dump-allocator-stats", "Accepted and ignored (memory statistics of kopia).")
+        .ignored(GO_RUNTIME)
         .env("KOPIA_DUMP_ALLOCATOR_STATS")
         .hidden(),
-    Flag::text("metrics-listen-addr", "Accepted and ignored (metrics listener of kopia).").hidden(),
-    Flag::switch("enable-pprof", "Accepted and ignored (profiler of kopia).").hidden(),
+    Flag::text("metrics-listen-addr", "Accepted and ignored (metrics listener of kopia).")
+        .ignored(NO_METRICS)
+        .hidden(),
+    Flag::switch("enable-pprof", "Accepted and ignored (profiler of kopia).")
+        .ignored(GO_RUNTIME)
+        .hidden(),
     Flag::text("metrics-push-addr", "Accepted and ignored (metrics push gateway).")
+        .ignored(NO_METRICS)
         .env("KOPIA_METRICS_PUSH_ADDR")
         .hidden(),
     Flag::duration("metrics-push-interval", "Accepted and ignored (metrics push gateway).")
+        .ignored(NO_METRICS)
         .env("KOPIA_METRICS_PUSH_INTERVAL")
         .default("5s")
         .hidden(),
     Flag::text("metrics-push-job", "Accepted and ignored (metrics push gateway).")
+        .ignored(NO_METRICS)
         .env("KOPIA_METRICS_JOB")
         .default("kopia")
         .hidden(),
     Flag::text("metrics-push-grouping", "Accepted and ignored (metrics push gateway).")
+        .ignored(NO_METRICS)
         .env("KOPIA_METRICS_PUSH_GROUPING")
         .hidden()
         .repeated(),
     Flag::text("metrics-push-username", "Accepted and ignored (metrics push gateway).")
+        .ignored(NO_METRICS)
         .env("KOPIA_METRICS_PUSH_USERNAME")
         .hidden(),
     Flag::text("metrics-push-password", "Accepted and ignored (metrics push gateway).")
+        .ignored(NO_METRICS)
         .env("KOPIA_METRICS_PUSH_PASSWORD")
         .hidden(),
     Flag::switch("otlp-trace", "Accepted and ignored (tracing of kopia).")
+        .ignored(NO_METRICS)
         .env("KOPIA_ENABLE_OTLP_TRACE")
         .hidden(),
     Flag::one_of(
@@ -170,18 +200,35 @@ pub(super) const FLAGS: &[Flag] = &[
         ],
         "Accepted and ignored (metrics push gateway).",
     )
+    .ignored(NO_METRICS)
     .env("KOPIA_METRICS_FORMAT")
     .hidden(),
     Flag::text("diagnostics-output-directory", "Accepted and ignored (diagnostics of kopia).")
+        .ignored(NO_METRICS)
         .hidden(),
-    Flag::switch("metrics-store-on-exit", "Accepted and ignored (diagnostics of kopia).").hidden(),
-    Flag::switch("profile-store-on-exit", "Accepted and ignored (profiler of kopia).").hidden(),
-    Flag::switch("profile-go-gc-before-dump", "Accepted and ignored (profiler of kopia).").hidden(),
-    Flag::int("profile-blocking-rate", "Accepted and ignored (profiler of kopia).").hidden(),
-    Flag::switch("profile-cpu", "Accepted and ignored (profiler of kopia).").hidden(),
-    Flag::int("profile-memory-rate", "Accepted and ignored (profiler of kopia).").hidden(),
-    Flag::int("profile-mutex-fraction", "Accepted and ignored (profiler of kopia).").hidden(),
+    Flag::switch("metrics-store-on-exit", "Accepted and ignored (diagnostics of kopia).")
+        .ignored(NO_METRICS)
+        .hidden(),
+    Flag::switch("profile-store-on-exit", "Accepted and ignored (profiler of kopia).")
+        .ignored(GO_RUNTIME)
+        .hidden(),
+    Flag::switch("profile-go-gc-before-dump", "Accepted and ignored (profiler of kopia).")
+        .ignored(GO_RUNTIME)
+        .hidden(),
+    Flag::int("profile-blocking-rate", "Accepted and ignored (profiler of kopia).")
+        .ignored(GO_RUNTIME)
+        .hidden(),
+    Flag::switch("profile-cpu", "Accepted and ignored (profiler of kopia).")
+        .ignored(GO_RUNTIME)
+        .hidden(),
+    Flag::int("profile-memory-rate", "Accepted and ignored (profiler of kopia).")
+        .ignored(GO_RUNTIME)
+        .hidden(),
+    Flag::int("profile-mutex-fraction", "Accepted and ignored (profiler of kopia).")
+        .ignored(GO_RUNTIME)
+        .hidden(),
     Flag::switch("use-keyring", "Keep the password in the desktop keyring.")
+        .ignored("the password is kept in a file that only its owner can read")
         .env("KOPIA_USE_KEYRING"),
     Flag::switch(
         "progress",
@@ -192,6 +239,7 @@ pub(super) const FLAGS: &[Flag] = &[
         &["classic", "rough", "adaptive"],
         "How the total size of a backup is estimated.",
     )
+    .moot("the size of a backup is not estimated before it is made")
     .default("classic")
     .hidden(),
     Flag::duration("progress-update-interval", "Interval of progress updates.")
@@ -201,6 +249,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "adaptive-estimation-threshold",
         "Number of files from which the adaptive estimate turns rough.",
     )
+    .moot("the size of a backup is not estimated before it is made")
     .default("300000")
     .hidden(),
 ];

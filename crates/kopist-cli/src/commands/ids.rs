@@ -1,12 +1,18 @@
 //! Ranges of content ids.
 
-use kopist_format::index::EntryRef;
+use kopist_format::{id::ContentId, index::EntryRef};
 use kopist_repo::{KeyRange, Repository};
 
 use crate::{
-    error::CommandError,
+    error::{CommandError, Context as _},
     grammar::{Matches, go_quote},
 };
+
+/// Content ids of the command line.
+pub(super) fn content_ids(texts: Vec<String>) -> Result<Vec<ContentId>, CommandError> {
+    let parse = |text: String| text.parse().context("error parsing content ID");
+    texts.into_iter().map(parse).collect()
+}
 
 /// The range that `--prefix`, `--prefixed` and `--non-prefixed` choose.
 pub(super) fn content_range(matches: &Matches) -> Result<KeyRange, CommandError> {

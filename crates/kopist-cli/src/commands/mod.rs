@@ -21,6 +21,7 @@ mod notification;
 mod policy;
 mod pretty;
 mod providers;
+mod random;
 mod repository;
 mod restore;
 mod server;
@@ -30,6 +31,8 @@ mod show;
 mod snapshot;
 mod sources;
 mod storage;
+
+pub(crate) use storage::unsupported_provider;
 
 use crate::grammar::{Command, HELP_FLAGS};
 

@@ -40,7 +40,7 @@ fn run(app: &App, matches: &Matches) -> Outcome {
 }
 
 /// The object of a path that begins with an object id. Snapshots are not tried.
-fn object_of(repo: &Repository, path: &str) -> Result<ObjectId, CommandError> {
+pub(super) fn object_of(repo: &Repository, path: &str) -> Result<ObjectId, CommandError> {
     let (first, rest) = path.split_once('/').unwrap_or((path, ""));
     let id: ObjectId = first.parse().context(format!("can't parse object ID {path}"))?;
     let mut object = Some(id);

@@ -17,7 +17,7 @@ use crate::{
     app::App,
     env::expand_home,
     error::{CommandError, Context},
-    grammar::Matches,
+    grammar::{Command, Matches},
 };
 
 /// What the storage is configured for.
@@ -34,6 +34,28 @@ pub(super) enum Purpose {
 pub(super) struct Chosen {
     pub(super) storage: StorageConfig,
     pub(super) password: Option<SecretString>,
+}
+
+/// The providers of the command line, and the types of storage that they are.
+const PROVIDERS: [(&str, &str); 9] = [
+    ("filesystem", "filesystem"),
+    ("s3", "s3"),
+    ("azure", "azureBlob"),
+    ("gcs", "gcs"),
+    ("b2", "b2"),
+    ("sftp", "sftp"),
+    ("webdav", "webdav"),
+    ("rclone", "rclone"),
+    ("gdrive", "gdrive"),
+];
+
+/// Whether a command is about a kind of storage that this build lacks.
+pub(crate) fn unsupported_provider(path: &[&'static Command]) -> bool {
+    let word = path.last().map_or("", |command| command.name);
+    let kind = PROVIDERS.iter().find(|(provider, _)| *provider == word).map(|(_, kind)| *kind);
+    kind.is_some_and(|kind| {
+        !kopist_cloud::kinds().any(|known| known.name == kind && known.included)
+    })
 }
 
 /// The storage that the flags of the provider's command describe.

@@ -5,7 +5,7 @@ use std::{
     ffi::{OsStr, OsString},
 };
 
-use super::{Command, Value};
+use super::{Command, Flag, Value};
 
 /// The selected command with the values of its flags and arguments.
 ///
@@ -36,6 +36,17 @@ impl Matches {
     /// Whether the flag stands on the command line.
     pub fn given(&self, name: &str) -> bool {
         self.given.contains(&name)
+    }
+
+    /// The flags that stand on the command line, but for switches that are turned off.
+    pub fn given_flags(
+        &self,
+        root: &'static Command,
+    ) -> impl Iterator<Item = &'static Flag> + use<'_> {
+        let known = root.all_flags().chain(self.path.iter().flat_map(|c| c.all_flags()));
+        known
+            .filter(|flag| self.given(flag.name))
+            .filter(|flag| !flag.is_switch() || self.flag(flag.name))
     }
 
     fn all(&self, name: &str) -> &[Value] {

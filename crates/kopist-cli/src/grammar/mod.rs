@@ -19,6 +19,6 @@ mod value;
 
 pub use help::{bash_script, completions, usage, usage_full, usage_long, usage_man, zsh_script};
 pub use matches::Matches;
-pub use model::{Arg, Command, Flag, Handler, Kind};
+pub use model::{Arg, Command, Effect, Flag, Handler, Kind};
 pub use parse::{HELP_FLAGS, Parsed, Syntax, UsageError, parse};
 pub use value::{Value, ValueError, go_quote, parse_bool, parse_duration};

@@ -32,6 +32,20 @@ pub enum Kind {
     ExistingPath,
 }
 
+/// What a flag of kopia does here. `docs/parity.md` is written from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Effect {
+    /// What it does in kopia.
+    #[default]
+    Works,
+    /// There is nothing that it could change, or what it asks for is so already. The reason.
+    Moot(&'static str),
+    /// It is accepted and has no effect, which is said when it is given. The reason.
+    Ignored(&'static str),
+    /// The command refuses to run with it.
+    Refused,
+}
+
 /// A flag of a command.
 #[derive(Clone, Copy, Debug)]
 pub struct Flag {
@@ -55,6 +69,8 @@ pub struct Flag {
     pub repeated: bool,
     /// Known only while `KOPIA_TESTONLY_FLAGS` is set.
     pub test_only: bool,
+    /// What it does here.
+    pub effect: Effect,
 }
 
 impl Flag {
@@ -70,6 +86,7 @@ impl Flag {
             required: false,
             repeated: false,
             test_only: false,
+            effect: Effect::Works,
         }
     }
     /// A flag without value.
@@ -164,6 +181,24 @@ impl Flag {
     #[must_use]
     pub const fn test_only(mut self) -> Self {
         self.test_only = true;
+        self
+    }
+    /// Without anything to change.
+    #[must_use]
+    pub const fn moot(mut self, why: &'static str) -> Self {
+        self.effect = Effect::Moot(why);
+        self
+    }
+    /// Without effect.
+    #[must_use]
+    pub const fn ignored(mut self, why: &'static str) -> Self {
+        self.effect = Effect::Ignored(why);
+        self
+    }
+    /// Not supported.
+    #[must_use]
+    pub const fn refused(mut self) -> Self {
+        self.effect = Effect::Refused;
         self
     }
     /// Whether the flag has no value but a `--no-` form.

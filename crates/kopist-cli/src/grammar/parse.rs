@@ -457,7 +457,10 @@ pub fn parse(syntax: &Syntax<'_>, words: Vec<OsString>) -> Result<Parsed, UsageE
     if path.is_empty() {
         return Ok(Parsed::Help(path));
     }
-    let mut known: Vec<_> = parser.flags.iter().map(|f| f.name).collect();
+    // Flags for tests have names at any time, and values only while they are known.
+    let commands = std::iter::once(syntax.root).chain(path.iter().copied());
+    let mut known: Vec<_> = commands.flat_map(Command::all_flags).map(|f| f.name).collect();
+    known.extend(parser.flags.iter().map(|f| f.name));
     known.extend(parser.args.iter().map(|a| a.name));
     Ok(Parsed::Run(Matches { path, known, values, given }))
 }

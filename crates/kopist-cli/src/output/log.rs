@@ -14,6 +14,7 @@ use std::{
 };
 
 use jiff::{Timestamp, tz::TimeZone};
+use kopist_repo::cache::mark_directory;
 use parking_lot::Mutex;
 use tracing::{
     Event, Subscriber,
@@ -24,7 +25,10 @@ use tracing_subscriber::{
     layer::{Context, SubscriberExt},
 };
 
-use super::Console;
+use super::{
+    Console,
+    record::{Recorded, Recording},
+};
 
 /// Importance of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,6 +74,8 @@ pub struct LogOptions {
     pub console_json: bool,
     /// Begin console messages with the time.
     pub console_times: bool,
+    /// Show warnings and errors on the console in colour.
+    pub console_colour: bool,
     /// The file to write, if any.
     pub file: Option<FileOptions>,
 }
@@ -107,6 +113,7 @@ pub struct Logger {
     options: LogOptions,
     console: Arc<Console>,
     file: Mutex<FileState>,
+    recording: Mutex<Option<Recording>>,
     clock: fn() -> Timestamp,
 }
 
@@ -126,18 +133,34 @@ struct FileState {
 impl Logger {
     /// A logger for one run of the program.
     pub fn new(options: LogOptions, console: Arc<Console>, clock: fn() -> Timestamp) -> Self {
-        Self { options, console, file: Mutex::default(), clock }
+        Self { options, console, file: Mutex::default(), recording: Mutex::default(), clock }
     }
 
     /// Logs a message of a module such as `kopia/cli`.
     pub fn log(&self, level: Level, module: &str, message: &str) {
         if level >= self.options.console_level {
-            self.console.error_line(&self.console_form(module, message));
+            self.console.error_line(&self.console_form(level, module, message));
         }
         self.log_to_file(level, module, message);
+        if let Some(recording) = self.recording.lock().as_mut() {
+            recording.add((self.clock)(), module, message);
+        }
     }
 
-    fn console_form(&self, module: &str, message: &str) -> String {
+    /// Begins to collect messages for the repository's own log, unless that goes on already.
+    pub fn record(&self) {
+        self.recording.lock().get_or_insert_with(|| Recording::new((self.clock)()));
+    }
+
+    /// Ends it. `None` if nothing was collected.
+    pub fn recorded(&self) -> Option<Recorded> {
+        let recording = self.recording.lock().take()?;
+        let mut unique = [0; 2];
+        getrandom::fill(&mut unique).ok()?;
+        recording.finish((self.clock)(), u16::from_le_bytes(unique))
+    }
+
+    fn console_form(&self, level: Level, module: &str, message: &str) -> String {
         let now = (self.clock)();
         if self.options.console_json {
             let mut object = serde_json::Map::new();
@@ -148,12 +171,22 @@ impl Logger {
             object.insert("m".into(), message.into());
             return serde_json::Value::Object(object).to_string();
         }
+        let colour = match level {
+            Level::Error if self.options.console_colour => "91",
+            Level::Warning if self.options.console_colour => "33",
+            _ => "",
+        };
+        let message = if colour.is_empty() {
+            message.to_owned()
+        } else {
+            format!("\x1b[{colour}m{message}\x1b[0m")
+        };
         if self.options.console_times {
             let zoned = now.to_zoned(TimeZone::system());
             let millis = zoned.millisecond();
             return format!("{}.{millis:03} {message}", zoned.strftime("%H:%M:%S"));
         }
-        message.to_owned()
+        message
     }
 
     fn log_to_file(&self, level: Level, module: &str, message: &str) {
@@ -230,7 +263,7 @@ impl FileState {
 fn open_segment(path: &Path, segment: u32, link: bool) -> io::Result<File> {
     let dir = path.parent().unwrap_or(Path::new("."));
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    mark_cache_dir(dir)?;
+    mark_directory(dir)?;
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let name = match path.extension() {
         Some(extension) => format!("{stem}.{segment}.{}", extension.to_string_lossy()),
@@ -245,21 +278,6 @@ fn open_segment(path: &Path, segment: u32, link: bool) -> io::Result<File> {
         let _ = symlink(&name, &latest);
     }
     Ok(file)
-}
-
-/// Marks a directory so that backups leave it out.
-pub fn mark_cache_dir(dir: &Path) -> io::Result<()> {
-    let path = dir.join("CACHEDIR.TAG");
-    if path.exists() {
-        return Ok(());
-    }
-    fs::write(
-        path,
-        "Signature: 8a477f597d28d172789f06886806bc55\n\
-         # This file is a cache directory tag created by kopist - fast and secure backups.\n\
-         #\n\
-         # For information about cache directory tags, see: http://www.brynosaurus.com/cachedir/\n",
-    )
 }
 
 impl Sweep {
@@ -359,7 +377,13 @@ mod tests {
     }
 
     fn options(file: Option<FileOptions>) -> LogOptions {
-        LogOptions { console_level: Level::Info, console_json: false, console_times: false, file }
+        LogOptions {
+            console_level: Level::Info,
+            console_json: false,
+            console_times: false,
+            console_colour: false,
+            file,
+        }
     }
 
     #[test]

@@ -6,11 +6,13 @@
 mod console;
 mod json;
 mod log;
+mod record;
 mod time;
 mod units;
 
 pub use console::{Capture, Console};
 pub use json::{JsonList, JsonOutput, indented};
-pub use log::{FileOptions, Level, LogOptions, Logger, Sweep, mark_cache_dir};
+pub use log::{FileOptions, Level, LogOptions, Logger, Sweep};
+pub use record::Recorded;
 pub use time::Zone;
 pub use units::{Size, count, duration, size, speed};

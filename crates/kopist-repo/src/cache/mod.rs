@@ -21,7 +21,11 @@
 mod disk;
 mod index_files;
 
-use std::path::PathBuf;
+use std::{
+    fs, io,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+};
 
 pub(crate) use disk::DiskCache;
 pub(crate) use index_files::{IndexBytes, IndexFiles, SharedIndexBytes};
@@ -53,9 +57,35 @@ impl CacheOptions {
         }
     }
 
+    /// Makes the directory and marks it as a cache. Without it there is no caching, so that
+    /// nothing here is worth an error.
+    pub(crate) fn prepare(&self) {
+        let own = self.dir.join("kopist");
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&own);
+        let marked = made.and_then(|()| mark_directory(&self.dir));
+        if let Err(error) = marked.and_then(|()| mark_directory(&own)) {
+            tracing::debug!("cache directory {}: {error}", self.dir.display());
+        }
+    }
+
     pub(crate) fn sub_dir(&self, name: &str) -> PathBuf {
         self.dir.join("kopist").join(name)
     }
+}
+
+/// Marks a directory by a `CACHEDIR.TAG`, so that backups leave it out.
+pub fn mark_directory(dir: &Path) -> io::Result<()> {
+    let path = dir.join("CACHEDIR.TAG");
+    if path.exists() {
+        return Ok(());
+    }
+    fs::write(
+        path,
+        "Signature: 8a477f597d28d172789f06886806bc55\n\
+         # This file is a cache directory tag created by kopist - fast and secure backups.\n\
+         #\n\
+         # For information about cache directory tags, see: http://www.brynosaurus.com/cachedir/\n",
+    )
 }
 
 #[cfg(test)]

@@ -10,12 +10,13 @@ use kopist_blob::BlobId;
 use kopist_format::{
     format_blob::{
         BLOBCFG_BLOB, BlobCfg, EpochParameters, FORMAT_BLOB, FormatBlob, RepositoryFormat,
+        RequiredFeature,
     },
     kdf::FormatKey,
 };
 use secrecy::SecretString;
 
-use super::{Settings, check, format_error, retention_options};
+use super::{Parameters, Settings, format_error, retention_options};
 use crate::error::{RepoError, Result};
 
 /// What [`Repository::set_parameters`](crate::Repository::set_parameters) changes; `None` leaves
@@ -30,8 +31,10 @@ pub struct ParameterChange {
     pub epoch: Option<EpochParameters>,
     /// Retention of blobs.
     pub retention: Option<RetentionChange>,
-    /// Drop requirements that this program does not know.
+    /// Requirements to drop, by name.
     pub remove_required_features: Vec<String>,
+    /// Requirements to add; one of the same name is replaced.
+    pub add_required_features: Vec<RequiredFeature>,
 }
 
 /// A new retention.
@@ -85,8 +88,12 @@ impl Settings {
             }
             mutable.epoch = epoch.clone();
         }
-        let features = format.required_features.len();
-        format.required_features.retain(|f| !change.remove_required_features.contains(&f.feature));
+        let added = &change.add_required_features;
+        format.required_features.retain(|old| {
+            !change.remove_required_features.contains(&old.feature)
+                && !added.iter().any(|new| new.feature == old.feature)
+        });
+        format.required_features.extend(added.iter().cloned());
         let old_cfg = cfg.clone();
         match &change.retention {
             None => {}
@@ -105,7 +112,7 @@ impl Settings {
         }
         let changed = format.mutable != old.mutable
             || cfg != old_cfg
-            || features != format.required_features.len();
+            || format.required_features != old.required_features;
         if !changed {
             return Ok(false);
         }
@@ -138,7 +145,8 @@ impl Settings {
         cfg: &BlobCfg,
         key: FormatKey,
     ) -> Result<()> {
-        let parameters = check(format)?;
+        // What others must understand, this program need not.
+        let parameters = Parameters::of(format);
         let sealed_cfg = cfg.seal(&blob, &key).map_err(format_error)?;
         let bytes = blob.to_bytes().map_err(format_error)?;
         let put = retention_options(cfg);

@@ -13,7 +13,7 @@ use kopist_format::{
 };
 use secrecy::{SecretSlice, SecretString};
 
-use super::{check, format_error, retention_options};
+use super::{Leniency, check, format_error, retention_options};
 use crate::{
     error::{RepoError, Result},
     util::random,
@@ -106,7 +106,7 @@ pub fn create(
     }
     format.mutable.validate().map_err(format_error)?;
     options.blob_cfg.validate().map_err(format_error)?;
-    check(&format)?;
+    check(&format, Leniency::default())?;
     // The algorithms must accept the secrets, too.
     format.hasher().map_err(format_error)?;
     format.cipher().map_err(format_error)?;

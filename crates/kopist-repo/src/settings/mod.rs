@@ -59,13 +59,35 @@ pub struct Parameters {
     pub epoch: EpochParameters,
 }
 
+impl Parameters {
+    fn of(format: &RepositoryFormat) -> Self {
+        // The format's own check allows 1 to 3, and 1 or 2.
+        let number = |n: i64| u8::try_from(n).unwrap_or(u8::MAX);
+        Self {
+            version: number(format.mutable.version),
+            max_pack_size: format.mutable.effective_pack_size(),
+            index_version: number(format.mutable.effective_index_version()),
+            epoch: format.mutable.epoch.clone(),
+        }
+    }
+}
+
+/// What [`Settings`] closes its eyes to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Leniency {
+    /// Open in spite of an upgrade lock.
+    pub(crate) ignore_lock: bool,
+    /// Open although the repository requires a feature that this program does not have.
+    pub(crate) ignore_missing_features: bool,
+}
+
 /// See the [module documentation](self).
 pub(crate) struct Settings {
     store: Arc<dyn BlobStore>,
     clock: Arc<dyn Clock>,
     /// Who may use the repository in spite of an upgrade lock.
     upgrade_owner: String,
-    ignore_lock: bool,
+    leniency: Leniency,
     state: RwLock<State>,
 }
 
@@ -77,6 +99,9 @@ struct State {
     format: Arc<RepositoryFormat>,
     parameters: Arc<Parameters>,
     blob_cfg: BlobCfg,
+    /// Why `kopia.blobcfg` does not open. Data can be read without it, but what is written
+    /// would lack the retention that it asks for.
+    blob_cfg_lost: Option<String>,
     loaded: Timestamp,
 }
 
@@ -87,7 +112,7 @@ impl Settings {
         clock: Arc<dyn Clock>,
         password: &SecretString,
         upgrade_owner: &str,
-        ignore_lock: bool,
+        leniency: Leniency,
     ) -> Result<Self> {
         let loaded = clock.now();
         let bytes = match store.get(&BlobId::from(FORMAT_BLOB), ByteRange::Full) {
@@ -104,15 +129,15 @@ impl Settings {
         });
         let key = key?;
         let format = blob.open(&key).map_err(format_error)?;
-        let blob_cfg = open_blob_cfg(sealed_cfg?.as_deref(), &blob, &key)?;
-        let parameters = Arc::new(check(&format)?);
-        let state =
-            State { key, bytes, blob, format: Arc::new(format), parameters, blob_cfg, loaded };
+        let (blob_cfg, blob_cfg_lost) = open_blob_cfg(sealed_cfg?.as_deref(), &blob, &key);
+        let parameters = Arc::new(check(&format, leniency)?);
+        let format = Arc::new(format);
+        let state = State { key, bytes, blob, format, parameters, blob_cfg, blob_cfg_lost, loaded };
         let settings = Self {
             store,
             clock,
             upgrade_owner: upgrade_owner.to_owned(),
-            ignore_lock,
+            leniency,
             state: RwLock::new(state),
         };
         settings.check_lock()?;
@@ -123,7 +148,7 @@ impl Settings {
     ///
     /// Called before every operation on the storage that matters.
     pub(crate) fn check_usable(&self) -> Result<()> {
-        if self.ignore_lock {
+        if self.leniency.ignore_lock {
             return Ok(());
         }
         let now = self.clock.now();
@@ -137,7 +162,8 @@ impl Settings {
         let state = self.state.read();
         match &state.format.upgrade_lock {
             Some(lock)
-                if !self.ignore_lock && lock.excludes(&self.upgrade_owner, self.clock.now()) =>
+                if !self.leniency.ignore_lock
+                    && lock.excludes(&self.upgrade_owner, self.clock.now()) =>
             {
                 Err(RepoError::UpgradeInProgress {
                     owner: lock.owner_id.clone(),
@@ -160,13 +186,22 @@ impl Settings {
         let sealed_cfg = read_blob_cfg(self.store.as_ref())?;
         let mut state = self.state.write();
         let format = blob.open(&state.key).map_err(format_error)?;
-        state.blob_cfg = open_blob_cfg(sealed_cfg.as_deref(), &blob, &state.key)?;
-        state.parameters = Arc::new(check(&format)?);
+        (state.blob_cfg, state.blob_cfg_lost) =
+            open_blob_cfg(sealed_cfg.as_deref(), &blob, &state.key);
+        state.parameters = Arc::new(check(&format, self.leniency)?);
         state.format = Arc::new(format);
         state.blob = blob;
         state.bytes = bytes;
         state.loaded = loaded;
         Ok(())
+    }
+
+    /// Fails if nothing must be written: the settings of writing are damaged.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        match &self.state.read().blob_cfg_lost {
+            Some(reason) => Err(RepoError::SettingsLost { reason: reason.clone() }),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn parameters(&self) -> Arc<Parameters> {
@@ -235,27 +270,35 @@ fn read_blob_cfg(store: &dyn BlobStore) -> Result<Option<Bytes>, BlobError> {
     }
 }
 
-fn open_blob_cfg(sealed: Option<&[u8]>, blob: &FormatBlob, key: &FormatKey) -> Result<BlobCfg> {
-    match sealed {
-        Some(sealed) => BlobCfg::open(sealed, blob, key).map_err(format_error),
-        None => Ok(BlobCfg::default()),
+fn open_blob_cfg(
+    sealed: Option<&[u8]>,
+    blob: &FormatBlob,
+    key: &FormatKey,
+) -> (BlobCfg, Option<String>) {
+    match sealed.map(|sealed| BlobCfg::open(sealed, blob, key)) {
+        Some(Ok(cfg)) => (cfg, None),
+        Some(Err(error)) => {
+            let reason = error.to_string();
+            tracing::warn!("{reason}; the repository can only be read");
+            (BlobCfg::default(), Some(reason))
+        }
+        None => (BlobCfg::default(), None),
     }
 }
 
 /// Checks that this program understands the format, and takes the parameters out of it.
-fn check(format: &RepositoryFormat) -> Result<Parameters> {
-    let unmet = format.check_supported().map_err(format_error)?;
-    for feature in &unmet.0 {
-        tracing::warn!("{feature}");
+fn check(format: &RepositoryFormat, leniency: Leniency) -> Result<Parameters> {
+    match format.check_supported() {
+        Err(FormatError::UnmetFeatures(features)) if leniency.ignore_missing_features => {
+            tracing::warn!("ignored on request: {features}");
+        }
+        result => {
+            for feature in &result.map_err(format_error)?.0 {
+                tracing::warn!("{feature}");
+            }
+        }
     }
-    // Checked above: 1 to 3, and 1 or 2.
-    let number = |n: i64| u8::try_from(n).unwrap_or(u8::MAX);
-    Ok(Parameters {
-        version: number(format.mutable.version),
-        max_pack_size: format.mutable.effective_pack_size(),
-        index_version: number(format.mutable.effective_index_version()),
-        epoch: format.mutable.epoch.clone(),
-    })
+    Ok(Parameters::of(format))
 }
 
 /// Errors of the format blobs with the meaning that they have for the caller.

@@ -39,10 +39,7 @@ use std::sync::{
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::{Mutex, RwLock};
 
-use crate::{
-    error::{RepoError, Result},
-    repository::Repository,
-};
+use crate::{error::Result, repository::Repository};
 pub(crate) use ahead::Promise;
 
 use ahead::Ahead;
@@ -156,9 +153,7 @@ struct Shared {
 
 impl RepositoryWriter {
     pub(crate) fn new(repo: &Repository, options: WriterOptions) -> Result<Self> {
-        if repo.is_read_only() {
-            return Err(RepoError::ReadOnly);
-        }
+        repo.writable()?;
         let shared = Arc::new(Shared {
             repo: repo.clone(),
             gate: RwLock::new(()),

@@ -1,15 +1,19 @@
 //! `benchmark`: measure algorithms.
 
-mod planned;
+mod compression;
+mod crypto;
+mod ecc;
+mod measure;
+mod splitter;
 
 use crate::grammar::Command;
 
 /// `benchmark`
 pub(super) static COMMAND: Command = Command::new("benchmark", "Measure algorithms.").commands(&[
-    &planned::COMPRESSION,
-    &planned::CRYPTO,
-    &planned::SPLITTER,
-    &planned::HASHING,
-    &planned::ENCRYPTION,
-    &planned::ECC,
+    &compression::COMMAND,
+    &crypto::CRYPTO,
+    &splitter::COMMAND,
+    &crypto::HASHING,
+    &crypto::ENCRYPTION,
+    &ecc::COMMAND,
 ]);

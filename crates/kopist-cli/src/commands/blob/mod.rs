@@ -1,8 +1,9 @@
 //! `blob`: work with blobs.
 
 mod delete;
+mod gc;
 mod list;
-mod planned;
+mod shards;
 mod show;
 mod stats;
 
@@ -11,9 +12,9 @@ use crate::grammar::Command;
 /// `blob`
 pub(super) static COMMAND: Command = Command::new("blob", "Work with blobs.").hidden().commands(&[
     &delete::COMMAND,
-    &planned::GC,
+    &gc::COMMAND,
     &list::COMMAND,
-    &planned::SHARDS,
+    &shards::COMMAND,
     &show::COMMAND,
     &stats::COMMAND,
 ]);

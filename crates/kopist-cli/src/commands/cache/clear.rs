@@ -2,6 +2,8 @@
 
 use std::{fs, io, os::unix::fs::DirBuilderExt as _};
 
+use kopist_repo::cache::mark_directory;
+
 use crate::grammar::{Command, Flag};
 use crate::{
     app::{App, Outcome},
@@ -46,6 +48,7 @@ fn run(app: &App, matches: &Matches) -> Outcome {
             let mut builder = fs::DirBuilder::new();
             builder.recursive(true).mode(0o700);
             builder.create(dir).context("error creating cache directory")?;
+            mark_directory(dir).context("error creating cache directory")?;
         }
         Ok(())
     })

@@ -26,14 +26,19 @@ fn run(app: &App, matches: &Matches) -> Outcome {
         if matches.flag("path") {
             return Ok(app.console.line(root.display().to_string())?);
         }
-        let mut dirs = Vec::new();
+        // Ours are shown beside those that kopia made, also while there is nothing in them.
+        let own = root.join("kopist");
+        let mut dirs: Vec<_> = OWN.iter().map(|name| own.join(name)).collect();
         for entry in fs::read_dir(root).context("unable to scan cache directory")? {
             let entry = entry?;
-            if entry.file_type()?.is_dir() {
+            if entry.file_type()?.is_dir() && entry.path() != own {
                 dirs.push(entry.path());
             }
         }
+        // kopia's listings: the duration that is set for them is shown with them.
+        dirs.push(root.join("blob-list"));
         dirs.sort();
+        dirs.dedup();
         for dir in dirs {
             let (files, bytes) = scan(&dir).context("unable to read cache directory")?;
             let limits = limits(app, &caching, &dir);
@@ -46,10 +51,17 @@ fn run(app: &App, matches: &Matches) -> Outcome {
     })
 }
 
-/// Files below a directory and their size. What vanishes meanwhile does not count.
+/// The caches of this program, in `kopist` below the cache directory.
+const OWN: [&str; 3] = ["contents", "indexes", "metadata"];
+
+/// Files below a directory and their size. What is not there or vanishes meanwhile does not count.
 fn scan(dir: &Path) -> io::Result<(u64, u64)> {
     let (mut files, mut bytes) = (0, 0);
-    for entry in fs::read_dir(dir)? {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((0, 0)),
+        entries => entries?,
+    };
+    for entry in entries {
         let entry = entry?;
         match entry.metadata() {
             Ok(meta) if meta.is_dir() => {

@@ -2,7 +2,7 @@
 
 mod clear;
 mod info;
-mod planned;
+mod prefetch;
 mod set;
 
 use crate::grammar::Command;
@@ -12,7 +12,7 @@ pub(super) static COMMAND: Command =
     Command::new("cache", "Work with the local cache.").hidden().commands(&[
         &clear::COMMAND,
         &info::COMMAND,
-        &planned::PREFETCH,
+        &prefetch::PREFETCH,
         &set::COMMAND,
-        &planned::SYNC,
+        &prefetch::SYNC,
     ]);

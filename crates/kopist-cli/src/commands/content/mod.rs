@@ -1,7 +1,8 @@
 //! `content`: work with contents.
 
+mod delete;
 mod list;
-mod planned;
+mod rewrite;
 mod show;
 mod stats;
 mod verify;
@@ -11,9 +12,9 @@ use crate::grammar::Command;
 /// `content`
 pub(super) static COMMAND: Command =
     Command::new("content", "Work with contents.").aliases(&["contents"]).hidden().commands(&[
-        &planned::DELETE,
+        &delete::COMMAND,
         &list::COMMAND,
-        &planned::REWRITE,
+        &rewrite::COMMAND,
         &show::COMMAND,
         &stats::COMMAND,
         &verify::COMMAND,

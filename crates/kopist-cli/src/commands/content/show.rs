@@ -2,12 +2,10 @@
 
 use std::io::Read as _;
 
-use kopist_format::id::ContentId;
-
 use crate::grammar::{Arg, Command, Flag};
 use crate::{
     app::{App, Outcome},
-    commands::pretty::indent_json,
+    commands::{ids::content_ids, pretty::indent_json},
     error::{CommandError, Context as _},
     grammar::Matches,
     session,
@@ -27,9 +25,7 @@ pub(super) static COMMAND: Command = Command::new("show", "Print contents.")
 
 fn run(app: &App, matches: &Matches) -> Outcome {
     session::read(app, |session| {
-        let parse = |text: String| text.parse().context("error parsing content ID");
-        let ids: Result<Vec<ContentId>, _> = matches.texts("id").into_iter().map(parse).collect();
-        for id in ids? {
+        for id in content_ids(matches.texts("id"))? {
             let content = session.repo.read_content(&id);
             let mut data = content.context(format!("error getting content {id}"))?.to_vec();
             if matches.flag("unzip") {

@@ -1,17 +1,19 @@
 //! `index`: work with index blobs.
 
+mod epoch;
 mod inspect;
 mod list;
-mod planned;
+mod optimize;
+mod recover;
 
 use crate::grammar::Command;
 
 /// `index`
 pub(super) static COMMAND: Command =
     Command::new("index", "Work with index blobs.").hidden().commands(&[
-        &planned::EPOCH,
+        &epoch::COMMAND,
         &inspect::COMMAND,
         &list::COMMAND,
-        &planned::OPTIMIZE,
-        &planned::RECOVER,
+        &optimize::COMMAND,
+        &recover::COMMAND,
     ]);

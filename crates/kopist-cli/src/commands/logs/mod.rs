@@ -1,6 +1,9 @@
 //! `logs`: work with repository logs.
 
-mod planned;
+mod cleanup;
+mod list;
+mod sessions;
+mod show;
 
 use crate::grammar::Command;
 
@@ -8,4 +11,4 @@ use crate::grammar::Command;
 pub(super) static COMMAND: Command = Command::new("logs", "Work with repository logs.")
     .aliases(&["log"])
     .hidden()
-    .commands(&[&planned::CLEANUP, &planned::LIST, &planned::SHOW]);
+    .commands(&[&cleanup::COMMAND, &list::COMMAND, &show::COMMAND]);

@@ -11,6 +11,7 @@ use kopist_snapshot::{
 };
 
 use kopist_snapshot::store::set_policy;
+use secrecy::SecretString;
 
 use crate::commands::{providers, shared};
 use crate::grammar::Matches;
@@ -195,7 +196,7 @@ fn run(app: &App, matches: &Matches) -> Outcome {
     connect(app, matches, chosen.storage, store.as_ref(), &password)
         .context("error connecting to repository")
         .context("unable to connect to repository")?;
-    populate(app).context("error populating repository")
+    populate(app, &password).context("error populating repository")
 }
 
 fn create_options(matches: &Matches, version: i64) -> Result<CreateOptions, CommandError> {
@@ -246,8 +247,8 @@ fn announce(app: &App, options: &CreateOptions, version: i64) {
 }
 
 /// The first manifests: the global policy, and the parameters of maintenance.
-fn populate(app: &App) -> Outcome {
-    let session = Session::open(app)?;
+fn populate(app: &App, password: &SecretString) -> Outcome {
+    let session = Session::open_as(app, password)?;
     let (target, policy) = (SourceInfo::global(), built_in());
     write_in(app, &session, |writer| {
         set_policy(writer, &target, &policy).context("unable to set global policy")?;

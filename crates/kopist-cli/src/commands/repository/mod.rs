@@ -6,9 +6,13 @@ mod connection;
 mod create;
 mod disconnect;
 mod planned;
+mod repair;
 mod set_client;
+mod set_parameters;
 mod status;
+mod sync_to;
 mod throttle;
+mod validate_provider;
 
 use crate::grammar::Command;
 
@@ -18,13 +22,13 @@ pub(super) static COMMAND: Command =
         &connect::COMMAND,
         &create::COMMAND,
         &disconnect::COMMAND,
-        &planned::REPAIR,
+        &repair::COMMAND,
         &set_client::COMMAND,
-        &planned::SET_PARAMETERS,
+        &set_parameters::COMMAND,
         &status::COMMAND,
-        &planned::SYNC_TO,
+        &sync_to::COMMAND,
         &throttle::COMMAND,
         &change_password::COMMAND,
-        &planned::VALIDATE_PROVIDER,
+        &validate_provider::COMMAND,
         &planned::UPGRADE,
     ]);

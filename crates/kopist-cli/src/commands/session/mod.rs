@@ -1,9 +1,9 @@
 //! `session`: work with sessions.
 
-mod planned;
+mod list;
 
 use crate::grammar::Command;
 
 /// `session`
 pub(super) static COMMAND: Command =
-    Command::new("session", "Work with sessions.").hidden().commands(&[&planned::LIST]);
+    Command::new("session", "Work with sessions.").hidden().commands(&[&list::COMMAND]);

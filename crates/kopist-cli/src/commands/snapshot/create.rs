@@ -59,8 +59,10 @@ const FLAGS: &[Flag] = &[
     Flag::text("override-source", "Source to record instead of the actual one."),
     Flag::switch("send-snapshot-report", "Send a report through the notification profiles.")
         .default("true"),
-    Flag::int("log-dir-detail", "Detail of log messages for directories (0 to 10)."),
-    Flag::int("log-entry-detail", "Detail of log messages for entries (0 to 10)."),
+    Flag::int("log-dir-detail", "Detail of log messages for directories (0 to 10).")
+        .ignored("the detail of the log is that of the policy"),
+    Flag::int("log-entry-detail", "Detail of log messages for entries (0 to 10).")
+        .ignored("the detail of the log is that of the policy"),
 ];
 
 /// `snapshot create`

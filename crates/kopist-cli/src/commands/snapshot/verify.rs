@@ -29,10 +29,14 @@ const FLAGS: &[Flag] = &[
     Flag::int("max-errors", "Number of errors after which verification stops.").default("0"),
     Flag::text("directory-id", "Directory objects to verify.").repeated(),
     Flag::text("file-id", "File objects to verify.").repeated(),
-    Flag::switch("all-sources", "Accepted, without effect.").hidden(),
+    Flag::switch("all-sources", "Accepted, without effect.")
+        .moot("all sources are the default")
+        .hidden(),
     Flag::text("sources", "Sources to include.").repeated(),
     Flag::int("parallel", "Number of parallel operations.").default("8"),
-    Flag::int("file-queue-length", "Length of the queue of files.").default("20000"),
+    Flag::int("file-queue-length", "Length of the queue of files.")
+        .moot("the queue is as long as there are threads")
+        .default("20000"),
     Flag::int("file-parallelism", "Number of files to verify in parallel."),
     Flag::float("verify-files-percent", "Percentage of files to read in full.").default("0"),
 ];
