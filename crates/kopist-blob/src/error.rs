@@ -87,7 +87,7 @@ pub enum BlobError {
         source: io::Error,
     },
     /// The process lacks the permission.
-    #[error("cannot {operation} {target}: {source}; check owner, mode and mount options")]
+    #[error("cannot {operation} {target}: {source}{}", advice(source))]
     AccessDenied {
         /// What was asked.
         operation: Operation,
@@ -200,6 +200,11 @@ impl BlobError {
             (_, target) => Self::Io { operation, target, source },
         }
     }
+}
+
+/// What to do about a refusal of the operating system. Servers say it themselves.
+fn advice(error: &io::Error) -> &'static str {
+    if error.get_ref().is_some() { "" } else { "; check owner, mode and mount options" }
 }
 
 /// Errors of the operating system that tend to go away: kopia retries everything except

@@ -59,7 +59,8 @@
 //!
 //! 1. Implement the seven required methods of [`BlobStore`]. Call [`BlobId::check`] before
 //!    anything else. Map missing blobs and bad ranges to their errors; for the rest decide once
-//!    whether a retry can help ([`BlobError::Remote`]). Do not retry by yourself, [`Retry`] does.
+//!    whether a retry can help ([`BlobError::Remote`]). Do not retry by yourself, [`Retry`] does; only where one
+//!    operation is many requests, such as the pages of a listing, use [`Attempts`] for each.
 //! 2. Run `testing::conformance` (feature `testing`) on it. It takes a function that makes an
 //!    empty store and names the promises that the store breaks.
 //! 3. Give it a row in the table of `kopist-cloud`.
@@ -95,7 +96,7 @@ pub use meta::{BlobMeta, ByteRange, Capacity, Leftovers, PutOptions, Retention};
 pub use power_cut::{LastChange, PowerCut};
 pub use read_only::ReadOnly;
 pub use recording::{Call, Recording};
-pub use retry::{Retry, RetryPolicy};
+pub use retry::{Attempts, Retry, RetryPolicy};
 pub use store::BlobStore;
 pub use throttle::{Limits, Throttle};
 pub use traced::Traced;

@@ -48,35 +48,36 @@ impl RetryPolicy {
     }
 }
 
-/// Makes calls again that failed for a reason that may pass
+/// Makes single calls again that failed for a reason that may pass
 /// ([`BlobError::is_retriable`]), waiting between half of and the whole of the policy's wait so
-/// that many clients do not come back all at once.
+/// that many clients do not come back all at once. Clones share the jitter.
 ///
-/// Every operation is safe to repeat. A listing is repeated only while nothing has been reported
-/// yet. A create-only put whose answer was lost reports
-/// [`AlreadyExists`](BlobError::AlreadyExists).
-#[derive(Debug)]
-pub struct Retry<S> {
-    inner: S,
+/// [`Retry`] does this for whole operations. A store needs it only where one operation is many
+/// requests: a listing of a hundred pages must not start again because the last page failed.
+#[derive(Clone, Debug)]
+pub struct Attempts {
     policy: RetryPolicy,
     timer: Arc<dyn Timer>,
-    jitter: AtomicU64,
+    jitter: Arc<AtomicU64>,
 }
 
-impl<S: BlobStore> Retry<S> {
-    /// Retries as kopia does.
-    pub fn new(inner: S) -> Self {
-        Self::with(inner, RetryPolicy::default(), Arc::new(SystemTimer::new()))
-    }
-
-    /// Retries by a policy of your own, waiting by `timer`.
-    pub fn with(inner: S, policy: RetryPolicy, timer: Arc<dyn Timer>) -> Self {
+impl Attempts {
+    /// By a policy, waiting by `timer`.
+    pub fn new(policy: RetryPolicy, timer: Arc<dyn Timer>) -> Self {
         // Clients that start together must differ; how does not matter.
-        let jitter = AtomicU64::new(getrandom::u64().unwrap_or_default());
-        Self { inner, policy, timer, jitter }
+        let jitter = Arc::new(AtomicU64::new(getrandom::u64().unwrap_or_default()));
+        Self { policy, timer, jitter }
     }
 
-    fn run<T>(
+    /// Calls `attempt` until it succeeds, fails for good, or has failed often enough.
+    ///
+    /// # Errors
+    /// [`BlobError::GaveUp`] after the last attempt.
+    pub fn run<T>(&self, attempt: impl FnMut() -> Result<T, BlobError>) -> Result<T, BlobError> {
+        self.run_while(attempt, || true)
+    }
+
+    fn run_while<T>(
         &self,
         mut attempt: impl FnMut() -> Result<T, BlobError>,
         mut may_repeat: impl FnMut() -> bool,
@@ -94,7 +95,7 @@ impl<S: BlobStore> Retry<S> {
                     attempts => BlobError::GaveUp { attempts, source: Box::new(error) },
                 });
             }
-            let wait = self.policy.wait_after(failures).mul_f64(self.jitter());
+            let wait = self.policy.wait_after(failures).mul_f64(self.factor());
             tracing::debug!(%error, failures, ?wait, "trying again");
             if !self.timer.wait(wait) {
                 return Err(error);
@@ -103,8 +104,39 @@ impl<S: BlobStore> Retry<S> {
     }
 
     /// A factor in `0.5..1.0`.
-    fn jitter(&self) -> f64 {
+    fn factor(&self) -> f64 {
         0.5 + fraction(scramble(self.jitter.fetch_add(1, Ordering::Relaxed))) / 2.0
+    }
+}
+
+/// Makes the calls of a store again, as [`Attempts`] does.
+///
+/// Every operation is safe to repeat. A listing is repeated only while nothing has been reported
+/// yet. A create-only put whose answer was lost reports
+/// [`AlreadyExists`](BlobError::AlreadyExists).
+#[derive(Debug)]
+pub struct Retry<S> {
+    inner: S,
+    attempts: Attempts,
+}
+
+impl<S: BlobStore> Retry<S> {
+    /// Retries as kopia does.
+    pub fn new(inner: S) -> Self {
+        Self::with(inner, RetryPolicy::default(), Arc::new(SystemTimer::new()))
+    }
+
+    /// Retries by a policy of your own, waiting by `timer`.
+    pub fn with(inner: S, policy: RetryPolicy, timer: Arc<dyn Timer>) -> Self {
+        Self { inner, attempts: Attempts::new(policy, timer) }
+    }
+
+    fn run<T>(
+        &self,
+        attempt: impl FnMut() -> Result<T, BlobError>,
+        may_repeat: impl FnMut() -> bool,
+    ) -> Result<T, BlobError> {
+        self.attempts.run_while(attempt, may_repeat)
     }
 }
 
