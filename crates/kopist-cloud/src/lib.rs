@@ -18,18 +18,31 @@
 //! name, run `kopist_blob::testing::conformance` against it, and point its row to the function that opens
 //! it. Nothing outside this crate changes.
 
+#[cfg(feature = "http")]
+mod clock;
+#[cfg(feature = "google")]
+mod google;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(any(feature = "http", feature = "sftp"))]
+mod settings;
+#[cfg(any(feature = "http", feature = "sftp"))]
+mod site;
 mod stores;
+#[cfg(feature = "xml")]
+mod xml;
 
 use std::sync::Arc;
 
 use kopist_blob::pace::SystemTimer;
 use kopist_blob::{
-    BlobError, BlobStore, Limits, ReadOnly, Retry, RetryPolicy, StorageConfig, Throttle, Traced,
+    Attempts, BlobError, BlobStore, Limits, ReadOnly, Retry, RetryPolicy, StorageConfig, Throttle,
+    Traced,
 };
 use thiserror::Error;
 
+use stores::{Context, Mode, Opening};
 pub use stores::{KindInfo, kinds};
-use stores::{Mode, Opening};
 
 /// How a connection behaves, whatever the store.
 #[derive(Clone, Debug, Default)]
@@ -92,7 +105,10 @@ fn open(
     let kind = stores::find(&storage.kind)
         .ok_or_else(|| ConnectError::UnknownKind { kind: storage.kind.clone() })?;
     let store = match kind.opening {
-        Opening::By(open) => open(storage, mode)?,
+        Opening::By(open) => {
+            let attempts = Attempts::new(options.retry, Arc::new(options.timer.clone()));
+            open(storage, &Context { mode, attempts })?
+        }
         Opening::NotIncluded => {
             return Err(ConnectError::NotIncluded {
                 kind: storage.kind.clone(),

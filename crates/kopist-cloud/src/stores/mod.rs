@@ -1,10 +1,28 @@
 //! The table of stores.
 
+#[cfg(feature = "azure")]
+mod azure;
+#[cfg(feature = "b2")]
+mod b2;
 mod filesystem;
+#[cfg(feature = "gcs")]
+mod gcs;
+#[cfg(feature = "gdrive")]
+mod gdrive;
+#[cfg(feature = "rclone")]
+mod rclone;
+#[cfg(feature = "s3")]
+mod s3;
+#[cfg(feature = "sftp")]
+mod sftp;
+#[cfg(feature = "sharded")]
+mod sharded;
+#[cfg(feature = "webdav")]
+mod webdav;
 
 use std::sync::Arc;
 
-use kopist_blob::{BlobError, BlobStore, StorageConfig};
+use kopist_blob::{Attempts, BlobError, BlobStore, StorageConfig};
 
 /// Whether a store is to be used or to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,13 +31,35 @@ pub(crate) enum Mode {
     Create,
 }
 
-pub(crate) type Open = fn(&StorageConfig, Mode) -> Result<Arc<dyn BlobStore>, BlobError>;
+/// What a store is opened with besides its settings.
+pub(crate) struct Context {
+    pub(crate) mode: Mode,
+    /// For operations of many requests.
+    pub(crate) attempts: Attempts,
+}
+
+pub(crate) type Open = fn(&StorageConfig, &Context) -> Result<Arc<dyn BlobStore>, BlobError>;
 
 /// How a kind of store is opened.
 #[derive(Clone, Copy)]
 pub(crate) enum Opening {
     By(Open),
+    /// This build has been made without it, or it is no storage.
     NotIncluded,
+}
+
+/// The function that opens a store if its feature is on.
+macro_rules! included {
+    ($feature:literal, $open:path) => {{
+        #[cfg(feature = $feature)]
+        {
+            Opening::By($open)
+        }
+        #[cfg(not(feature = $feature))]
+        {
+            Opening::NotIncluded
+        }
+    }};
 }
 
 pub(crate) struct Kind {
@@ -39,14 +79,14 @@ impl Kind {
 /// storage but is asked for in the same place.
 const KINDS: &[Kind] = &[
     Kind::new("filesystem", "a directory", Opening::By(filesystem::open)),
-    Kind::new("s3", "Amazon S3 or compatible", Opening::NotIncluded),
-    Kind::new("gcs", "Google Cloud Storage", Opening::NotIncluded),
-    Kind::new("azureBlob", "Azure Blob Storage", Opening::NotIncluded),
-    Kind::new("b2", "Backblaze B2", Opening::NotIncluded),
-    Kind::new("webdav", "WebDAV", Opening::NotIncluded),
-    Kind::new("sftp", "SFTP", Opening::NotIncluded),
-    Kind::new("rclone", "any remote of rclone", Opening::NotIncluded),
-    Kind::new("gdrive", "Google Drive", Opening::NotIncluded),
+    Kind::new("s3", "Amazon S3 or compatible", included!("s3", s3::open)),
+    Kind::new("gcs", "Google Cloud Storage", included!("gcs", gcs::open)),
+    Kind::new("azureBlob", "Azure Blob Storage", included!("azure", azure::open)),
+    Kind::new("b2", "Backblaze B2", included!("b2", b2::open)),
+    Kind::new("webdav", "WebDAV", included!("webdav", webdav::open)),
+    Kind::new("sftp", "SFTP", included!("sftp", sftp::open)),
+    Kind::new("rclone", "any remote of rclone", included!("rclone", rclone::open)),
+    Kind::new("gdrive", "Google Drive", included!("gdrive", gdrive::open)),
     Kind::new("server", "a Kopia repository server", Opening::NotIncluded),
 ];
 

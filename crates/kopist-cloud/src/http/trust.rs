@@ -1,0 +1,173 @@
+//! Whom to believe.
+
+use std::sync::Arc;
+
+use kopist_blob::BlobError;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
+use sha2::{Digest, Sha256};
+
+/// Which certificates of a server are accepted.
+#[derive(Clone, Debug)]
+pub(crate) enum Trust {
+    /// Those of the system, or of `SSL_CERT_FILE` and `SSL_CERT_DIR`; where there are none, as in
+    /// an empty container, those that Mozilla trusts.
+    System,
+    /// Those signed by one of these, in PEM. They replace the others.
+    Roots(Vec<u8>),
+    /// The one with this SHA-256, hex in any case, whoever signed it and whatever its name.
+    Fingerprint(String),
+    /// All.
+    Anyone,
+}
+
+impl Trust {
+    /// The configuration of TLS. `kind` and `setting` name the settings in errors.
+    pub(super) fn tls(&self, kind: &str, setting: &str) -> Result<Arc<ClientConfig>, BlobError> {
+        let invalid = |message: String| BlobError::InvalidConfig { kind: kind.to_owned(), message };
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| invalid(error.to_string()))?;
+        let config = match self {
+            Self::System => {
+                let roots = Arc::new(system_roots());
+                let verifier =
+                    WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
+                        .build()
+                        .map_err(|error| invalid(error.to_string()))?;
+                builder.with_webpki_verifier(verifier)
+            }
+            Self::Roots(pem) => {
+                let mut roots = RootCertStore::empty();
+                for certificate in CertificateDer::pem_slice_iter(pem) {
+                    let certificate = certificate
+                        .map_err(|error| invalid(format!("{setting} is not PEM: {error}")))?;
+                    roots.add(certificate).map_err(|error| {
+                        invalid(format!("{setting} holds an unusable certificate: {error}"))
+                    })?;
+                }
+                if roots.is_empty() {
+                    return Err(invalid(format!("{setting} holds no certificate")));
+                }
+                builder.with_root_certificates(roots)
+            }
+            Self::Fingerprint(text) => {
+                let expected = parse_fingerprint(text).ok_or_else(|| {
+                    invalid(format!("{setting} is not a SHA-256 in hexadecimal digits"))
+                })?;
+                let checked = Pinned { expected: Some(expected), provider };
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(checked))
+            }
+            Self::Anyone => {
+                let unchecked = Pinned { expected: None, provider };
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(unchecked))
+            }
+        };
+        Ok(Arc::new(config.with_no_client_auth()))
+    }
+}
+
+fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        tracing::debug!(%error, "a certificate of the system cannot be read");
+    }
+    let (added, _) = roots.add_parsable_certificates(found.certs);
+    if added == 0 {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    roots
+}
+
+fn parse_fingerprint(text: &str) -> Option<[u8; 32]> {
+    let digits: String = text.chars().filter(|c| !matches!(c, ':' | ' ')).collect();
+    hex::decode(digits).ok()?.try_into().ok()
+}
+
+/// Accepts a certificate for what it is, not for who signed it. That the server has its key is
+/// still checked.
+#[derive(Debug)]
+struct Pinned {
+    /// SHA-256 of the certificate; without one, any will do.
+    expected: Option<[u8; 32]>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let Some(expected) = self.expected else { return Ok(ServerCertVerified::assertion()) };
+        let mut presented = std::iter::once(end_entity).chain(intermediates);
+        if presented.any(|certificate| Sha256::digest(certificate)[..] == expected) {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(CertificateError::ApplicationVerificationFailure.into())
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_are_read_in_every_usual_form() {
+        let plain = "ab".repeat(32);
+        let colons = vec!["AB"; 32].join(":");
+        assert_eq!(parse_fingerprint(&plain), Some([0xab; 32]));
+        assert_eq!(parse_fingerprint(&colons), Some([0xab; 32]));
+        assert_eq!(parse_fingerprint("abcd"), None);
+    }
+
+    #[test]
+    fn unusable_settings_are_named() {
+        for trust in [
+            Trust::Roots(b"nothing".to_vec()),
+            Trust::Roots(
+                b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec(),
+            ),
+            Trust::Fingerprint("zz".to_owned()),
+        ] {
+            let error = trust.tls("s3", "rootCA").unwrap_err().to_string();
+            assert!(error.contains("s3") && error.contains("rootCA"), "{error}");
+        }
+    }
+}

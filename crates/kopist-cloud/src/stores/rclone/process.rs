@@ -1,0 +1,274 @@
+//! Starting, watching and ending rclone.
+
+use std::fs::OpenOptions;
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Instant;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use kopist_blob::{BlobError, Operation};
+use parking_lot::Mutex;
+use rcgen::{CertificateParams, DnType, KeyPair};
+use sha1::{Digest as _, Sha1};
+use sha2::Sha256;
+
+use super::config::{Config, KIND};
+use crate::http::{Client, Request, Trust};
+use crate::settings::Secret;
+use crate::site::{Refusal, Settings, Site};
+use crate::stores::webdav::{self, DavTree};
+
+const SETTINGS: Settings = Settings {
+    address: "--rclone-exe, --rclone-args and --rclone-env",
+    trust: "--rclone-exe",
+    credentials: "the configuration of rclone",
+    place: "--remote-path",
+};
+
+/// A running rclone. Dropping it ends it.
+#[derive(Debug)]
+pub(super) struct Process {
+    /// What it serves.
+    pub(super) files: DavTree,
+    control: Client,
+    control_url: String,
+    authorization: Secret,
+    child: Mutex<Child>,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let child = self.child.get_mut();
+        // It may have ended already.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+/// What rclone says of itself while it starts.
+enum Said {
+    Files(String),
+    Control(String),
+    /// It has nothing more to say; this was the last line.
+    End(String),
+}
+
+impl Process {
+    pub(super) fn start(config: &Config, name: &str) -> Result<Self, BlobError> {
+        let site = Site { kind: KIND, name: name.to_owned(), settings: SETTINGS };
+        let cannot =
+            |what: &dyn std::fmt::Display| site.invalid(format!("cannot start rclone: {what}"));
+        let folder = tempfile::Builder::new()
+            .prefix("kopist-rclone")
+            .tempdir()
+            .map_err(|error| cannot(&error))?;
+        let user = format!("u{}", random().map_err(|error| cannot(&error))?);
+        let password = format!("p{}", random().map_err(|error| cannot(&error))?);
+        let fingerprint =
+            prepare(folder.path(), config, &user, &password).map_err(|error| cannot(&error))?;
+        let mut child = command(config, folder.path()).spawn().map_err(|error| {
+            site.invalid(format!("--rclone-exe, {}, cannot be run: {error}", config.program()))
+        })?;
+        let said = listen(&mut child, config.debug);
+        let (files_url, control_url) = match addresses(&said, config) {
+            Ok(found) => found,
+            Err(what) => {
+                // Nothing is left behind when it does not start as it should.
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(cannot(&what));
+            }
+        };
+        let password = Secret::from(password);
+        let pair = format!("{user}:{}", password.expose());
+        let authorization = Secret::from(format!("Basic {}", STANDARD.encode(pair)));
+        let trust = Trust::Fingerprint(fingerprint.clone());
+        let control = Client::new(&control_url, &trust, site)?;
+        let dav = webdav::Config {
+            url: files_url,
+            username: user,
+            password,
+            trusted_server_certificate_fingerprint: fingerprint,
+            atomic_writes: config.atomic_writes,
+            sharding: config.sharding.clone(),
+        };
+        let files = DavTree::new(&dav, name, KIND)?;
+        let child = Mutex::new(child);
+        Ok(Self { files, control, control_url, authorization, child, _folder: folder })
+    }
+
+    /// Whether it has not ended.
+    pub(super) fn runs(&self) -> bool {
+        matches!(self.child.lock().try_wait(), Ok(None))
+    }
+
+    /// Makes it forget the directories that it remembers.
+    pub(super) fn forget(&self) -> Result<(), BlobError> {
+        let site = self.control.site();
+        let target = site.target();
+        let body: [&[u8]; 1] = [b"{}"];
+        let request = Request::new("POST", format!("{}vfs/forget", self.control_url))
+            .header("authorization", self.authorization.expose())
+            .header("content-type", "application/json")
+            .body(&body);
+        let answer = self.control.send(&request, Operation::Get, &target)?;
+        if answer.is_success() {
+            return Ok(());
+        }
+        Err(site.refused(&Refusal::by_status(&answer), Operation::Get, &target))
+    }
+}
+
+fn random() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)?;
+    Ok(hex::encode(bytes))
+}
+
+/// Writes what rclone needs into a folder, and returns the SHA-256 of its certificate.
+fn prepare(
+    folder: &Path,
+    config: &Config,
+    user: &str,
+    password: &str,
+) -> Result<String, Box<dyn std::error::Error>> {
+    let key = KeyPair::generate()?;
+    let mut parameters = CertificateParams::new(vec!["127.0.0.1".to_owned()])?;
+    parameters.distinguished_name.push(DnType::OrganizationName, "Kopist");
+    let certificate = parameters.self_signed(&key)?;
+    let hash = STANDARD.encode(Sha1::digest(password));
+    write(&folder.join("webdav.cert"), certificate.pem().as_bytes())?;
+    write(&folder.join("webdav.key"), key.serialize_pem().as_bytes())?;
+    write(&folder.join("htpasswd"), format!("{user}:{{SHA}}{hash}\n").as_bytes())?;
+    if !config.embedded.is_empty() {
+        write(&folder.join("rclone.conf"), config.embedded.expose().as_bytes())?;
+    }
+    Ok(hex::encode(Sha256::digest(certificate.der())))
+}
+
+/// Writes a file that nobody else may read.
+fn write(path: &Path, data: &[u8]) -> std::io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(data)
+}
+
+/// The command line of kopia. Nothing on it is secret.
+fn command(config: &Config, folder: &Path) -> Command {
+    let mut command = Command::new(config.program());
+    command.args(["-v", "serve", "webdav"]).arg(&config.remote_path).args(&config.rclone_args);
+    if !config.embedded.is_empty() {
+        command.arg("--config").arg(folder.join("rclone.conf"));
+    }
+    let (certificate, key) = (folder.join("webdav.cert"), folder.join("webdav.key"));
+    let passwords = folder.join("htpasswd");
+    command.args(["--addr", "127.0.0.1:0", "--rc", "--rc-addr", "127.0.0.1:0"]);
+    for (name, file) in [
+        ("--rc-cert", &certificate),
+        ("--rc-key", &key),
+        ("--rc-htpasswd", &passwords),
+        ("--cert", &certificate),
+        ("--key", &key),
+        ("--htpasswd", &passwords),
+    ] {
+        command.arg(name).arg(file);
+    }
+    command.args(["--stats", "1s", "--stats-one-line"]);
+    command.args(["--stats-one-line-date-format=STATS:KOPIA", "--vfs-write-back=0s"]);
+    if !config.rclone_env.is_empty() {
+        command.env_clear();
+        command.envs(config.rclone_env.iter().filter_map(|pair| pair.split_once('=')));
+    }
+    // Signals for us are not for it: it must live until our last request.
+    command.process_group(0);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+/// Reads what rclone prints, as long as it prints, so that it never waits for us.
+fn listen(child: &mut Child, debug: bool) -> Receiver<Said> {
+    let (sender, receiver) = channel();
+    if let Some(stderr) = child.stderr.take() {
+        std::thread::spawn(move || report(stderr, debug, &sender));
+    }
+    receiver
+}
+
+fn report(stderr: impl Read, debug: bool, sender: &Sender<Said>) {
+    let mut last = String::new();
+    for line in BufReader::new(stderr).split(b'\n') {
+        let Ok(line) = line else { break };
+        let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+        let said = address(&line, "webdav server started on ")
+            .map(Said::Files)
+            .or_else(|| address(&line, "serving remote control on ").map(Said::Control));
+        // Nobody listens once both addresses are known.
+        if let Some(said) = said {
+            let _ = sender.send(said);
+        }
+        if debug {
+            tracing::info!(rclone = %line);
+        } else if !line.contains("STATS:KOPIA") {
+            tracing::debug!(rclone = %line);
+        }
+        if !line.is_empty() {
+            last = line;
+        }
+    }
+    let _ = sender.send(Said::End(last));
+}
+
+/// The URL after some words, in brackets or not.
+fn address(line: &str, words: &str) -> Option<String> {
+    let at = line.to_ascii_lowercase().find(words)? + words.len();
+    let rest = line.get(at..)?.trim_start_matches('[');
+    let end = rest.find([' ', ']', ',']).unwrap_or(rest.len());
+    let url = &rest[..end];
+    url.starts_with("https://").then(|| format!("{}/", url.trim_end_matches('/')))
+}
+
+/// Waits for both addresses.
+fn addresses(said: &Receiver<Said>, config: &Config) -> Result<(String, String), String> {
+    let deadline = Instant::now() + config.startup_timeout;
+    let (mut files, mut control) = (None, None);
+    loop {
+        if let (Some(files), Some(control)) = (&files, &control) {
+            return Ok((String::clone(files), String::clone(control)));
+        }
+        match said.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(Said::Files(url)) => files = Some(url),
+            Ok(Said::Control(url)) => control = Some(url),
+            Ok(Said::End(last)) => {
+                return Err(format!("it ended, saying: {last}; check {}", SETTINGS.place));
+            }
+            Err(RecvTimeoutError::Disconnected) => return Err("it says nothing".to_owned()),
+            Err(RecvTimeoutError::Timeout) => {
+                return Err(format!(
+                    "timed out waiting for rclone to start; it has {:?} (--rclone-startup-timeout)",
+                    config.startup_timeout
+                ));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_every_version_are_found() {
+        let words = "webdav server started on ";
+        for line in [
+            "2026/11/21 NOTICE: Local file system at /r: WebDav Server started on https://127.0.0.1:4/",
+            "NOTICE: WebDav Server started on [https://127.0.0.1:4/]",
+        ] {
+            assert_eq!(address(line, words).as_deref(), Some("https://127.0.0.1:4/"), "{line}");
+        }
+        assert_eq!(address("INFO: something else", words), None);
+    }
+}

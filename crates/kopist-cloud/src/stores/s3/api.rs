@@ -1,0 +1,276 @@
+//! Requests to a bucket: addresses, signatures, regions, and what refusals mean.
+
+use kopist_blob::{BlobError, Operation, Target};
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+
+use super::config::Config;
+use super::credentials::Credentials;
+use super::sign::{Draft, EMPTY_HASH, Scope, UNSIGNED, sign};
+use crate::http::{Answer, Client, Request, encode_path, encode_query};
+use crate::site::{Meaning, Refusal, Site};
+use crate::xml::Element;
+
+/// Where requests are signed for when nobody has said otherwise.
+const USUAL_REGION: &str = "us-east-1";
+
+/// A bucket, and everything needed to ask it.
+#[derive(Debug)]
+pub(super) struct Api {
+    client: Client,
+    credentials: Credentials,
+    tls: bool,
+    endpoint: String,
+    bucket: String,
+    /// As configured, or learned from an answer.
+    region: Mutex<String>,
+}
+
+/// What is asked of the bucket.
+pub(super) struct Ask<'a> {
+    pub(super) method: &'static str,
+    /// The object; empty means the bucket.
+    pub(super) key: &'a str,
+    pub(super) query: &'a [(&'a str, &'a str)],
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Option<&'a [&'a [u8]]>,
+}
+
+impl<'a> Ask<'a> {
+    pub(super) fn new(method: &'static str, key: &'a str) -> Self {
+        Self { method, key, query: &[], headers: Vec::new(), body: None }
+    }
+
+    pub(super) fn query(mut self, query: &'a [(&'a str, &'a str)]) -> Self {
+        self.query = query;
+        self
+    }
+
+    pub(super) fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    pub(super) fn body(mut self, body: &'a [&'a [u8]]) -> Self {
+        self.body = Some(body);
+        self
+    }
+}
+
+impl Api {
+    pub(super) fn new(config: &Config, site: Site) -> Result<Self, BlobError> {
+        if config.endpoint.contains("://") || config.endpoint.contains('/') {
+            return Err(site.invalid(format!(
+                "endpoint {:?} must be a host name, perhaps with a port, without a scheme or path",
+                config.endpoint
+            )));
+        }
+        let tls = !config.do_not_use_tls;
+        let usual_port = if tls { ":443" } else { ":80" };
+        let endpoint = config.endpoint.strip_suffix(usual_port).unwrap_or(&config.endpoint);
+        let scheme = if tls { "https" } else { "http" };
+        let trust = config.trust()?;
+        let client = Client::new(&format!("{scheme}://{endpoint}"), &trust, site.clone())?;
+        Ok(Self {
+            client,
+            credentials: Credentials::new(config, trust, site),
+            tls,
+            endpoint: endpoint.to_owned(),
+            bucket: config.bucket.clone(),
+            region: Mutex::new(config.region.clone()),
+        })
+    }
+
+    pub(super) fn site(&self) -> &Site {
+        self.client.site()
+    }
+
+    /// Sends a request, and returns the answer if it is one of success or refuses with one of
+    /// the meanings in `expected`.
+    pub(super) fn send(
+        &self,
+        ask: &Ask<'_>,
+        operation: Operation,
+        target: &Target,
+        expected: &[Meaning],
+    ) -> Result<Result<Answer, (Meaning, Answer)>, BlobError> {
+        // A bucket in another region is told of at most once.
+        let mut answer = self.attempt(ask, operation, target)?;
+        if !answer.is_success()
+            && let Some(region) = self.region_told(&answer)
+        {
+            *self.region.lock() = region;
+            answer = self.attempt(ask, operation, target)?;
+        }
+        if answer.is_success() {
+            return Ok(Ok(answer));
+        }
+        let mut refusal = refusal(&answer, ask.key.is_empty());
+        if refusal.meaning == Meaning::ExpiredCredentials && self.credentials.renewable() {
+            self.credentials.forget();
+            refusal.meaning = Meaning::Passing;
+        }
+        if expected.contains(&refusal.meaning) {
+            return Ok(Err((refusal.meaning, answer)));
+        }
+        Err(self.site().refused(&refusal, operation, target))
+    }
+
+    /// Sends a request whose refusal is always an error.
+    pub(super) fn succeed(
+        &self,
+        ask: &Ask<'_>,
+        operation: Operation,
+        target: &Target,
+    ) -> Result<Answer, BlobError> {
+        match self.send(ask, operation, target, &[])? {
+            Ok(answer) => Ok(answer),
+            // Nothing is expected, so this is unreachable; it is an error all the same.
+            Err((_, answer)) => {
+                let refusal = Refusal::by_status(&answer);
+                Err(self.site().refused(&refusal, operation, target))
+            }
+        }
+    }
+
+    fn attempt(
+        &self,
+        ask: &Ask<'_>,
+        operation: Operation,
+        target: &Target,
+    ) -> Result<Answer, BlobError> {
+        let keys = self.credentials.keys()?;
+        let mut region = self.region.lock().clone();
+        let (host, root) = self.address(&region);
+        if region.is_empty() {
+            USUAL_REGION.clone_into(&mut region);
+        }
+        let path = format!("{root}{}", encode_path(ask.key));
+        let query: Vec<(String, String)> = ask
+            .query
+            .iter()
+            .map(|(name, value)| (encode_query(name), encode_query(value)))
+            .collect();
+        let hash = match ask.body {
+            None => EMPTY_HASH.to_owned(),
+            Some(_) if self.tls => UNSIGNED.to_owned(),
+            Some(parts) => {
+                let mut hash = Sha256::new();
+                for part in parts {
+                    hash.update(part);
+                }
+                hex::encode(hash.finalize())
+            }
+        };
+        let draft = Draft {
+            method: ask.method,
+            host: &host,
+            path: &path,
+            query: &query,
+            headers: &ask.headers,
+            body_hash: &hash,
+        };
+        let scope = Scope { service: "s3", region: &region, time: crate::clock::now() };
+        let signed = sign(&draft, &keys, scope);
+        let scheme = if self.tls { "https" } else { "http" };
+        let mut url = format!("{scheme}://{host}{path}");
+        for (number, (name, value)) in query.iter().enumerate() {
+            url.push(if number == 0 { '?' } else { '&' });
+            url.push_str(name);
+            url.push('=');
+            url.push_str(value);
+        }
+        let mut request = Request::new(ask.method, url);
+        request.headers = ask.headers.iter().cloned().chain(signed).collect();
+        request.body = ask.body;
+        self.client.send(&request, operation, target)
+    }
+
+    /// The host to ask, and the path of the bucket on it. Only the large public services are
+    /// asked at a host of the bucket's name; others often cannot be.
+    fn address(&self, region: &str) -> (String, String) {
+        let mut endpoint = self.endpoint.clone();
+        if endpoint == "s3.amazonaws.com" && !region.is_empty() && region != USUAL_REGION {
+            endpoint = format!("s3.{region}.amazonaws.com");
+        }
+        let hosts_buckets = ["amazonaws.com", "amazonaws.com.cn", "googleapis.com", "aliyuncs.com"]
+            .iter()
+            .any(|domain| endpoint.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')));
+        // A certificate for *.example.com does not cover a.b.example.com.
+        if hosts_buckets && !(self.tls && self.bucket.contains('.')) {
+            (format!("{}.{endpoint}", self.bucket), "/".to_owned())
+        } else {
+            (endpoint, format!("/{}/", encode_path(&self.bucket)))
+        }
+    }
+
+    /// Another region than the one that we asked, if the answer tells one.
+    fn region_told(&self, answer: &Answer) -> Option<String> {
+        if !matches!(answer.status, 301 | 307 | 400 | 403) {
+            return None;
+        }
+        let told = match answer.header("x-amz-bucket-region") {
+            Some(region) => region.to_owned(),
+            None => Element::parse(&answer.body).ok()?.value("Region").to_owned(),
+        };
+        let known = self.region.lock();
+        let asked = if known.is_empty() { USUAL_REGION } else { known.as_str() };
+        (!told.is_empty() && told != asked).then_some(told)
+    }
+}
+
+/// What a refusal of S3 means.
+fn refusal(answer: &Answer, of_bucket: bool) -> Refusal {
+    let root = Element::parse(&answer.body).unwrap_or_default();
+    let (code, message) = (root.value("Code"), root.value("Message"));
+    let excerpt = if code.is_empty() { answer.excerpt() } else { message.to_owned() };
+    let meaning = match code {
+        "NoSuchBucket" => Meaning::NoPlace,
+        "NoSuchKey" | "NoSuchVersion" => Meaning::Missing,
+        "InvalidRange" => Meaning::OutOfRange,
+        "PreconditionFailed" => Meaning::Exists,
+        "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => {
+            Meaning::ExpiredCredentials
+        }
+        _ if message.contains("The provided token has expired") => Meaning::ExpiredCredentials,
+        "InvalidAccessKeyId"
+        | "SignatureDoesNotMatch"
+        | "InvalidToken"
+        | "InvalidSecurity"
+        | "NotSignedUp"
+        | "XAdminUserNotFound"
+        | "AuthorizationHeaderMalformed"
+        | "InvalidArgument"
+            if answer.status == 403 || code != "InvalidArgument" =>
+        {
+            Meaning::WrongCredentials
+        }
+        "AccessDenied" | "AllAccessDisabled" | "AccountProblem" => Meaning::Denied,
+        "RequestTimeTooSkewed" | "RequestExpired" => Meaning::Clock,
+        "QuotaExceeded"
+        | "XMinioStorageFull"
+        | "XMinioAdminBucketQuotaExceeded"
+        | "InsufficientStorage" => Meaning::Full,
+        "BadDigest"
+        | "XAmzContentSHA256Mismatch"
+        | "IncompleteBody"
+        | "RequestTimeout"
+        | "OperationAborted"
+        | "ConditionalRequestConflict"
+        | "SlowDown"
+        | "InternalError"
+        | "ServiceUnavailable"
+        | "Throttling"
+        | "ThrottlingException"
+        | "RequestThrottled"
+        | "RequestLimitExceeded" => Meaning::Passing,
+        _ => match Meaning::of_status(answer.status) {
+            Meaning::Missing if of_bucket => Meaning::NoPlace,
+            // Some servers say so of users: only the code of a missing object, or none, as in
+            // an answer to HEAD, may be taken for one.
+            Meaning::Missing if !code.is_empty() => Meaning::Lasting,
+            meaning => meaning,
+        },
+    };
+    Refusal::new(answer, meaning, code, &excerpt)
+}

@@ -1,0 +1,97 @@
+//! Pages of names.
+
+use std::ops::ControlFlow;
+
+use jiff::Timestamp;
+use kopist_blob::{BlobError, BlobId, BlobMeta, Operation, Target};
+use percent_encoding::percent_decode_str;
+
+use super::S3Store;
+use super::api::Ask;
+use super::classes::CONFIG_NAME;
+use crate::xml::Element;
+
+/// Reports the blobs whose ids start with `prefix`.
+pub(super) fn objects(
+    store: &S3Store,
+    prefix: &str,
+    visit: &mut dyn FnMut(BlobMeta) -> ControlFlow<()>,
+) -> Result<(), BlobError> {
+    let full = format!("{}{prefix}", store.prefix);
+    let mut token = String::new();
+    loop {
+        let mut query =
+            vec![("list-type", "2"), ("encoding-type", "url"), ("prefix", full.as_str())];
+        if !token.is_empty() {
+            query.push(("continuation-token", &token));
+        }
+        let page = page(store, &query, prefix)?;
+        let encoded = page.value("EncodingType") == "url";
+        for found in page.all("Contents") {
+            let meta = meta_of(store, found, encoded).map_err(|what| {
+                store.api.site().nonsense(what, Operation::List, &Target::Prefix(prefix.to_owned()))
+            })?;
+            if let Some(meta) = meta
+                && visit(meta).is_break()
+            {
+                return Ok(());
+            }
+        }
+        if page.value("IsTruncated") != "true" {
+            return Ok(());
+        }
+        let next = page.value("NextContinuationToken").to_owned();
+        if next.is_empty() || next == token {
+            let target = Target::Prefix(prefix.to_owned());
+            let what = "a page has no successor";
+            return Err(store.api.site().nonsense(what, Operation::List, &target));
+        }
+        token = next;
+    }
+}
+
+/// One page. It is asked for again if that may help, so that the pages before it need not be.
+pub(super) fn page(
+    store: &S3Store,
+    query: &[(&str, &str)],
+    prefix: &str,
+) -> Result<Element, BlobError> {
+    let target = Target::Prefix(prefix.to_owned());
+    store.attempts.run(|| {
+        let ask = Ask::new("GET", "").query(query);
+        let answer = store.api.succeed(&ask, Operation::List, &target)?;
+        Element::parse(&answer.body)
+            .map_err(|what| store.api.site().nonsense(what, Operation::List, &target))
+    })
+}
+
+/// The blob of an object; none if it is something else.
+pub(super) fn meta_of(
+    store: &S3Store,
+    found: &Element,
+    encoded: bool,
+) -> Result<Option<BlobMeta>, String> {
+    let Some(id) = id_of(store, found.value("Key"), encoded) else { return Ok(None) };
+    let length = match found.value("Size") {
+        // Delete markers have none.
+        "" => 0,
+        size => size.parse().map_err(|_| format!("{size:?} is no size"))?,
+    };
+    let time = found.value("LastModified");
+    let timestamp: Timestamp = time.parse().map_err(|_| format!("{time:?} is no time"))?;
+    Ok(Some(BlobMeta { id, length, timestamp }))
+}
+
+/// The id of the blob with this key, if it can be one.
+pub(super) fn id_of(store: &S3Store, key: &str, encoded: bool) -> Option<BlobId> {
+    let key = if encoded {
+        percent_decode_str(&key.replace('+', " ")).decode_utf8().ok()?.into_owned()
+    } else {
+        key.to_owned()
+    };
+    let id = key.strip_prefix(&store.prefix)?;
+    if id == CONFIG_NAME {
+        return None;
+    }
+    id.parse().ok()
+}

@@ -1,0 +1,88 @@
+use jiff::Timestamp;
+use percent_encoding::percent_decode_str;
+
+use crate::http::parse_http_date;
+use crate::stores::sharded::Stat;
+use crate::xml::Element;
+
+/// The properties that we ask for.
+pub(super) const QUESTION: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\
+    <propfind xmlns=\"DAV:\"><prop><resourcetype/><getcontentlength/><getlastmodified/>\
+    </prop></propfind>";
+
+/// What a server tells of one file or collection.
+#[derive(Debug)]
+pub(super) struct Resource {
+    /// The path, decoded, without a `/` at its end.
+    pub(super) path: String,
+    /// Of a file; a collection has none.
+    pub(super) file: Option<Stat>,
+}
+
+/// Reads the answer to a PROPFIND.
+pub(super) fn parse(body: &[u8]) -> Result<Vec<Resource>, String> {
+    let root = Element::parse(body)?;
+    if root.name() != "multistatus" {
+        return Err(format!("{:?} in place of a multistatus", root.name()));
+    }
+    root.all("response").map(resource).collect()
+}
+
+fn resource(response: &Element) -> Result<Resource, String> {
+    let href = response.value("href");
+    // Either an absolute URL or only its path.
+    let path = match href.split_once("://") {
+        Some((_, rest)) => rest.find('/').map_or("", |at| &rest[at..]),
+        None => href,
+    };
+    let path = percent_decode_str(path).decode_utf8().map_err(|_| format!("the path {href:?}"))?;
+    let path = path.trim_end_matches('/').to_owned();
+    let found = response
+        .all("propstat")
+        .filter(|part| part.value("status").split(' ').nth(1).is_none_or(|code| code == "200"))
+        .filter_map(|part| part.child("prop"));
+    let mut is_collection = href.ends_with('/');
+    let mut length = None;
+    let mut time = None;
+    for prop in found {
+        if let Some(kind) = prop.child("resourcetype") {
+            is_collection = kind.child("collection").is_some();
+        }
+        length = length.or_else(|| prop.value("getcontentlength").parse().ok());
+        time = time.or_else(|| parse_http_date(prop.value("getlastmodified")));
+    }
+    if is_collection {
+        return Ok(Resource { path, file: None });
+    }
+    let length = length.ok_or_else(|| format!("{href} has no length"))?;
+    // As kopia: a server that tells no time keeps blobs from nobody knows when.
+    let time = time.unwrap_or(Timestamp::UNIX_EPOCH);
+    Ok(Resource { path, file: Some(Stat { length, time }) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_servers_answer_is_understood() {
+        let body = br#"<?xml version="1.0" encoding="utf-8"?>
+            <D:multistatus xmlns:D="DAV:" xmlns:ns0="DAV:">
+            <D:response xmlns:lp1="DAV:"><D:href>/dav/p%20q/</D:href><D:propstat><D:prop>
+            <lp1:resourcetype><D:collection/></lp1:resourcetype>
+            <lp1:getlastmodified>Sat, 21 Nov 2026 10:23:47 GMT</lp1:getlastmodified>
+            </D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat>
+            <D:propstat><D:prop><D:getcontentlength/></D:prop>
+            <D:status>HTTP/1.1 404 Not Found</D:status></D:propstat></D:response>
+            <D:response><D:href>http://h:1/dav/p%20q/a.f</D:href><D:propstat><D:prop>
+            <D:resourcetype/><D:getcontentlength>12</D:getcontentlength>
+            <D:getlastmodified>Sat, 21 Nov 2026 10:23:47 GMT</D:getlastmodified>
+            </D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>
+            </D:multistatus>"#;
+        let found = parse(body).unwrap();
+        assert_eq!((found[0].path.as_str(), found[0].file.is_none()), ("/dav/p q", true));
+        assert_eq!(found[1].path, "/dav/p q/a.f");
+        assert_eq!(found[1].file.unwrap().length, 12);
+        assert!(parse(b"<html/>").is_err());
+    }
+}

@@ -1,0 +1,317 @@
+use bytes::Bytes;
+use jiff::Timestamp;
+use kopist_blob::{BlobError, BlobId, ByteRange, Operation, Target};
+
+use super::auth::Auth;
+use super::config::Config;
+use super::multistatus::{self, Resource};
+use crate::http::{Answer, Client, Fetched, Request, encode_path, length, read};
+use crate::site::{Meaning, Refusal, Settings, Site};
+use crate::stores::sharded::{Entry, Stat, Tree};
+
+const SETTINGS: Settings = Settings {
+    address: "--url",
+    trust: "SSL_CERT_FILE (or trustedServerCertificateFingerprint)",
+    credentials: "--webdav-username and --webdav-password",
+    place: "the collection at --url",
+};
+
+/// Files behind a web server.
+#[derive(Debug)]
+pub(in crate::stores) struct DavTree {
+    client: Client,
+    auth: Auth,
+    /// Scheme, host and port.
+    server: String,
+    /// Path of the collection, encoded, without a `/` at its end.
+    base: String,
+    atomic: bool,
+}
+
+impl DavTree {
+    pub(in crate::stores) fn new(
+        config: &Config,
+        name: &str,
+        kind: &'static str,
+    ) -> Result<Self, BlobError> {
+        let site = Site { kind, name: name.to_owned(), settings: SETTINGS };
+        let Some((scheme @ ("http" | "https"), rest)) = config.url.split_once("://") else {
+            return Err(site.invalid("url must begin with http:// or https://"));
+        };
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        // Name and password in the URL are those of the connection, unless others are given.
+        let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let (user, password) = user.split_once(':').unwrap_or((user, ""));
+        let auth = if config.username.is_empty() && !user.is_empty() {
+            Auth::new(user, &password.to_owned().into())
+        } else {
+            Auth::new(&config.username, &config.password)
+        };
+        let server = format!("{scheme}://{host}");
+        let path = path.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+        let base = if path.is_empty() { String::new() } else { format!("/{path}") };
+        let client = Client::new(&server, &config.trust(), site)?;
+        Ok(Self { client, auth, server, base, atomic: config.atomic_writes })
+    }
+
+    fn site(&self) -> &Site {
+        self.client.site()
+    }
+
+    /// The path of a file on the server, encoded.
+    fn path_of(&self, path: &str) -> String {
+        format!("{}/{}", self.base, encode_path(path))
+    }
+
+    /// Sends a request; if the server asks for another kind of proof, once more.
+    fn send(
+        &self,
+        method: &'static str,
+        path: &str,
+        prepare: &dyn Fn(Request<'static>) -> Request<'static>,
+        body: Option<&[&[u8]]>,
+        operation: Operation,
+        target: &Target,
+    ) -> Result<Answer, BlobError> {
+        let mut challenged = false;
+        loop {
+            let mut request = prepare(
+                Request::new(method, format!("{}{path}", self.server))
+                    .header("accept-encoding", "identity"),
+            );
+            if let Some(header) = self.auth.header(method, path) {
+                request = request.header("authorization", header);
+            }
+            let request = Request { body, ..request };
+            let answer = self.client.send(&request, operation, target)?;
+            if answer.status == 401 && !challenged {
+                let challenges = answer.headers().filter(|(name, _)| *name == "www-authenticate");
+                challenged = self.auth.challenged(challenges.map(|(_, value)| value));
+                if challenged {
+                    continue;
+                }
+            }
+            return Ok(answer);
+        }
+    }
+
+    fn refused(&self, answer: &Answer, operation: Operation, target: &Target) -> BlobError {
+        let mut refusal = Refusal::by_status(answer);
+        // Servers answer so while another request holds a lock or makes a directory.
+        if matches!(answer.status, 409 | 423) {
+            refusal.meaning = Meaning::Passing;
+        }
+        if matches!(answer.status, 404 | 410) && !matches!(target, Target::Blob(_)) {
+            refusal.meaning = Meaning::NoPlace;
+        }
+        // Moving over what exists is always asked for, so this is not about a blob.
+        if answer.status == 412 {
+            refusal.meaning = Meaning::Lasting;
+        }
+        self.site().refused(&refusal, operation, target)
+    }
+
+    fn properties(
+        &self,
+        path: &str,
+        depth: &'static str,
+        operation: Operation,
+        target: &Target,
+    ) -> Result<Result<Vec<Resource>, Answer>, BlobError> {
+        let prepare = |request: Request<'static>| {
+            request.header("depth", depth).header("content-type", "application/xml; charset=utf-8")
+        };
+        let parts = [multistatus::QUESTION.as_bytes()];
+        let answer = self.send("PROPFIND", path, &prepare, Some(&parts), operation, target)?;
+        if answer.status != 207 {
+            return Ok(Err(answer));
+        }
+        multistatus::parse(&answer.body)
+            .map(Ok)
+            .map_err(|what| self.site().nonsense(what, operation, target))
+    }
+
+    fn put(&self, path: &str, data: &[&[u8]], target: &Target) -> Result<Answer, BlobError> {
+        let prepare =
+            |request: Request<'static>| request.header("content-type", "application/octet-stream");
+        self.send("PUT", path, &prepare, Some(data), Operation::Put, target)
+    }
+
+    /// Makes the collection above a file, and those above it if they are missing too.
+    fn make_parents(&self, path: &str, target: &Target) -> Result<(), BlobError> {
+        let Some((parent, _)) = path.rsplit_once('/') else { return Ok(()) };
+        let make = |path: &str| {
+            let path = format!("{}/", self.path_of(path));
+            self.send("MKCOL", &path, &|request| request, None, Operation::Put, target)
+        };
+        let mut answer = make(parent)?;
+        if matches!(answer.status, 404 | 409) {
+            // One of those above is missing: make all, from the outermost.
+            for (end, _) in parent.match_indices('/') {
+                let above = make(&parent[..end])?;
+                if !above.is_success() && above.status != 405 {
+                    answer = above;
+                    return Err(self.no_collection(&answer, target));
+                }
+            }
+            answer = make(parent)?;
+        }
+        // 405 says that it exists.
+        if answer.is_success() || answer.status == 405 {
+            return Ok(());
+        }
+        Err(self.no_collection(&answer, target))
+    }
+
+    fn no_collection(&self, answer: &Answer, target: &Target) -> BlobError {
+        if matches!(answer.status, 404 | 409) {
+            let refusal =
+                Refusal::new(answer, Meaning::NoPlace, "", "the collection does not exist");
+            return self.site().refused(&refusal, Operation::Put, target);
+        }
+        self.refused(answer, Operation::Put, target)
+    }
+
+    fn put_making_parents(
+        &self,
+        file: &str,
+        path: &str,
+        data: &[&[u8]],
+        target: &Target,
+    ) -> Result<Answer, BlobError> {
+        let mut answer = self.put(file, data, target)?;
+        if matches!(answer.status, 403 | 404 | 409) && path.contains('/') {
+            self.make_parents(path, target)?;
+            answer = self.put(file, data, target)?;
+        }
+        if answer.is_success() {
+            Ok(answer)
+        } else if matches!(answer.status, 404 | 409) && !path.contains('/') {
+            Err(self.no_collection(&answer, target))
+        } else {
+            Err(self.refused(&answer, Operation::Put, target))
+        }
+    }
+
+    fn discard(&self, path: &str, target: &Target) {
+        let gone = self.send("DELETE", path, &|request| request, None, Operation::Put, target);
+        if let Err(error) = gone {
+            tracing::debug!(%error, "the remains of a failed write stay");
+        }
+    }
+}
+
+impl Tree for DavTree {
+    fn read(&self, path: &str, id: &BlobId, range: ByteRange) -> Result<Bytes, BlobError> {
+        let target = Target::from(id);
+        let file = self.path_of(path);
+        read(
+            self.site(),
+            id,
+            range,
+            |range| {
+                let prepare = |request: Request<'static>| request.range(range);
+                let answer = self.send("GET", &file, &prepare, None, Operation::Get, &target)?;
+                match answer.status {
+                    200 | 206 => Ok(Fetched::Answer(answer)),
+                    416 => Ok(Fetched::OutOfRange(answer)),
+                    _ => Err(self.refused(&answer, Operation::Get, &target)),
+                }
+            },
+            || Ok(self.stat(path, id)?.length),
+        )
+    }
+
+    fn stat(&self, path: &str, id: &BlobId) -> Result<Stat, BlobError> {
+        let target = Target::from(id);
+        let operation = Operation::Metadata;
+        match self.properties(&self.path_of(path), "0", operation, &target)? {
+            Ok(found) => found
+                .first()
+                .and_then(|resource| resource.file)
+                .ok_or_else(|| self.site().nonsense("it is no file", operation, &target)),
+            Err(answer) => Err(self.refused(&answer, operation, &target)),
+        }
+    }
+
+    fn write(
+        &self,
+        path: &str,
+        id: &BlobId,
+        data: &[&[u8]],
+        _time: Option<Timestamp>,
+    ) -> Result<Stat, BlobError> {
+        let target = Target::from(id);
+        let file = self.path_of(path);
+        let answer = if self.atomic {
+            self.put_making_parents(&file, path, data, &target)?
+        } else {
+            let number = getrandom::u64().map_err(|error| {
+                self.site().remote(Operation::Put, &target, false, error.to_string())
+            })?;
+            let temporary = format!("{file}-{}", number >> 1);
+            self.put_making_parents(&temporary, path, data, &target)?;
+            let destination = format!("{}{file}", self.server);
+            let prepare = |request: Request<'static>| {
+                request.header("destination", &destination).header("overwrite", "T")
+            };
+            let moved = self.send("MOVE", &temporary, &prepare, None, Operation::Put, &target);
+            match moved {
+                Ok(answer) if answer.is_success() => answer,
+                Ok(answer) => {
+                    self.discard(&temporary, &target);
+                    return Err(self.refused(&answer, Operation::Put, &target));
+                }
+                Err(error) => {
+                    self.discard(&temporary, &target);
+                    return Err(error);
+                }
+            }
+        };
+        match answer.time("date") {
+            Some(time) => Ok(Stat { length: length(data), time }),
+            None => self.stat(path, id),
+        }
+    }
+
+    fn remove(&self, path: &str, id: &BlobId) -> Result<(), BlobError> {
+        let target = Target::from(id);
+        let file = self.path_of(path);
+        let answer =
+            self.send("DELETE", &file, &|request| request, None, Operation::Delete, &target)?;
+        match answer.status {
+            200..=299 | 404 | 410 => Ok(()),
+            _ => Err(self.refused(&answer, Operation::Delete, &target)),
+        }
+    }
+
+    fn entries(&self, path: &str) -> Result<Vec<Entry>, BlobError> {
+        let target = if path.is_empty() { self.site().target() } else { Target::Path(path.into()) };
+        let mut directory = self.path_of(path);
+        if !directory.ends_with('/') {
+            directory.push('/');
+        }
+        let found = match self.properties(&directory, "1", Operation::List, &target)? {
+            Ok(found) => found,
+            Err(answer) if answer.status == 404 && !path.is_empty() => return Ok(Vec::new()),
+            Err(answer) => return Err(self.refused(&answer, Operation::List, &target)),
+        };
+        // The first is the collection itself; some servers put it elsewhere in the list.
+        let own = percent_encoding::percent_decode_str(directory.trim_end_matches('/'))
+            .decode_utf8_lossy()
+            .into_owned();
+        let entries = found
+            .into_iter()
+            .filter(|resource| resource.path != own)
+            .filter_map(|resource| {
+                let name = resource.path.rsplit('/').next()?.to_owned();
+                (!name.is_empty()).then_some(Entry { name, file: resource.file })
+            })
+            .collect();
+        Ok(entries)
+    }
+
+    fn sets_times(&self) -> bool {
+        false
+    }
+}
