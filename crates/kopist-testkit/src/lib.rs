@@ -3,7 +3,9 @@
 //! - [`golden`]: repositories written by kopia itself, with a description of everything they hold;
 //! - [`vectors`]: inputs and outputs of single functions of the format, measured on kopia;
 //! - [`tree`]: listing, comparing, making and changing directory trees;
-//! - [`oracle`]: kopia itself, when it is installed, run in an isolated directory.
+//! - [`oracle`]: kopia itself, when it is installed, run in an isolated directory;
+//! - [`servers`]: real servers of storage, when they are installed, started for one test;
+//! - [`proxy`]: a bad network between a client and such a server.
 //!
 //! Only tests depend on this crate. It fails by panicking with a message that names the file or
 //! the command, because that is what a test report shows.
@@ -13,6 +15,8 @@
 
 pub mod golden;
 pub mod oracle;
+pub mod proxy;
+pub mod servers;
 pub mod tree;
 pub mod vectors;
 

@@ -1,0 +1,36 @@
+//! Azure, on Azurite, which knows neither versions nor locks.
+
+use kopist_testkit::servers::Azure;
+use serde_json::json;
+
+use crate::support::{MANY, conforms_but, failure, lists_many, make, opens_again};
+
+#[test]
+fn keeps_the_promises_of_stores() {
+    let Some(server) = Azure::start("azure conformance") else { return };
+    server.make_container("kcont");
+    let left_out = ["locks work or are unsupported"];
+    conforms_but("azureBlob", &left_out, |number| {
+        server.config("kcont", &format!("case {number}/"))
+    });
+    opens_again(&*make("azureBlob", server.config("kcont", "")));
+    lists_many(&*make("azureBlob", server.config("kcont", "many/")), MANY);
+}
+
+#[test]
+fn errors_name_what_to_change() {
+    let Some(server) = Azure::start("azure errors") else { return };
+    server.make_container("kcont");
+    let text = failure("azureBlob", server.config("missing", ""));
+    assert!(text.contains("--container"), "{text}");
+    let mut config = server.config("kcont", "");
+    config["storageKey"] = json!("aHVudGVyMg==");
+    let text = failure("azureBlob", config.clone());
+    assert!(text.contains("--storage-key") && !text.contains("aHVudGVyMg"), "{text}");
+    config["storageKey"] = json!("no base64!");
+    let text = failure("azureBlob", config.clone());
+    assert!(text.contains("--storage-key is not base64"), "{text}");
+    config["storageKey"] = json!("");
+    let text = failure("azureBlob", config);
+    assert!(text.contains("SAS token"), "{text}");
+}

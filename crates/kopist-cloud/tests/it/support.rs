@@ -1,0 +1,86 @@
+//! What the tests of all stores share.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use kopist_blob::testing::{CASES, conformance};
+use kopist_blob::{
+    BlobId, BlobStore, ByteRange, PutOptions, RetryPolicy, StorageConfig, in_parallel, list_all,
+};
+use kopist_cloud::{ConnectOptions, connect, create};
+use serde_json::Value;
+
+pub(crate) fn make(kind: &str, config: Value) -> Arc<dyn BlobStore> {
+    create(&StorageConfig::new(kind, config), &ConnectOptions::default()).unwrap()
+}
+
+pub(crate) fn open(kind: &str, config: Value) -> Arc<dyn BlobStore> {
+    connect(&StorageConfig::new(kind, config), &ConnectOptions::default()).unwrap()
+}
+
+/// The error of the first operation on a store that cannot work. Nothing is tried twice.
+pub(crate) fn failure(kind: &str, config: Value) -> String {
+    let options = ConnectOptions {
+        retry: RetryPolicy { attempts: 1, ..RetryPolicy::default() },
+        ..ConnectOptions::default()
+    };
+    let store = match connect(&StorageConfig::new(kind, config), &options) {
+        Ok(store) => store,
+        Err(error) => return error.to_string(),
+    };
+    let error = store.put(&"kopia.repository".into(), &[b"x"], &PutOptions::default());
+    error.unwrap_err().to_string()
+}
+
+/// Runs the suite, each case in a place of its own, whose number `config` gets.
+pub(crate) fn conforms(kind: &str, config: impl Fn(usize) -> Value) {
+    let next = AtomicUsize::new(0);
+    conformance(&|| make(kind, config(next.fetch_add(1, Ordering::Relaxed))));
+}
+
+/// The suite without some cases, which the server at hand cannot play.
+pub(crate) fn conforms_but(kind: &str, left_out: &[&str], config: impl Fn(usize) -> Value) {
+    for name in left_out {
+        assert!(CASES.iter().any(|case| case.name == *name), "there is no case {name:?}");
+    }
+    for (number, case) in CASES.iter().enumerate() {
+        if !left_out.contains(&case.name) {
+            (case.run)(&*make(kind, config(number)));
+        }
+    }
+}
+
+/// The time of day, which versions have from the same machine.
+#[allow(clippy::disallowed_methods)] // the servers' clock is this machine's
+pub(crate) fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
+/// More blobs than any page holds.
+pub(crate) const MANY: usize = 10_500;
+
+/// Writes [`MANY`] blobs and lists them; fewer for slow servers.
+pub(crate) fn lists_many(store: &dyn BlobStore, count: usize) {
+    let ids: Vec<BlobId> = (0..count).map(|n| format!("p{n:031x}-s1").into()).collect();
+    in_parallel(&ids, 16, |id| {
+        store.put(id, &[b"x"], &PutOptions::default())?;
+        Ok(())
+    })
+    .unwrap();
+    let found = list_all(store, "p").unwrap();
+    assert_eq!(found.len(), count);
+    let distinct: BTreeSet<_> = found.iter().map(|meta| meta.id.clone()).collect();
+    assert_eq!(distinct, ids.into_iter().collect());
+    assert!(list_all(store, "q").unwrap().is_empty());
+}
+
+/// Two connections see each other's blobs, and what a store says of itself opens it again.
+pub(crate) fn opens_again(store: &dyn BlobStore) {
+    let id: BlobId = "p1234567890abcdef1234567890abcdef-s1".into();
+    store.put(&id, &[b"hello"], &PutOptions::default()).unwrap();
+    let again = connect(&store.storage_config(), &ConnectOptions::default()).unwrap();
+    assert_eq!(&again.get(&id, ByteRange::Full).unwrap()[..], b"hello");
+    assert_eq!(again.storage_config(), store.storage_config());
+    assert_eq!(again.display_name(), store.display_name());
+}

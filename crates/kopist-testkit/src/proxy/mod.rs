@@ -1,0 +1,254 @@
+//! A bad network: a proxy for HTTP that delays, refuses, cuts and forgets, and counts what
+//! passes.
+//!
+//! It stands before one server. Clients are pointed at [`Proxy::address`]; those that insist on
+//! a host of their own are told to use it as their proxy ([`Proxy::start_for_hosts`]), and it
+//! ends their TLS itself.
+
+mod message;
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::servers::tls::Certificates;
+use message::Message;
+
+/// What goes wrong, each with its share of the requests, from 0 to 1.
+#[derive(Clone, Debug, Default)]
+pub struct Faults {
+    /// Answered with this status, without asking the server.
+    pub refused: f64,
+    /// That status; 0 means 503.
+    pub status: u16,
+    /// The body of such an answer.
+    pub body: String,
+    /// The answer breaks off in the middle of its body.
+    pub cut: f64,
+    /// The server has done it, but its answer is lost. Only of requests that change something.
+    pub lost: f64,
+    /// The connection is closed before the request has been read.
+    pub hung_up: f64,
+    /// Bodies of answers come in small pieces with waits between them.
+    pub slow: f64,
+    /// What each request takes longer.
+    pub latency: Duration,
+}
+
+/// What has passed.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    /// Requests, also those that failed by our doing.
+    pub requests: AtomicU64,
+    /// Bytes of bodies sent by the client.
+    pub sent: AtomicU64,
+    /// Bytes of bodies received by the client.
+    pub received: AtomicU64,
+    /// Faults.
+    pub faults: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Shared {
+    upstream: Mutex<SocketAddr>,
+    faults: Mutex<Faults>,
+    traffic: Traffic,
+    random: AtomicU64,
+    stopped: AtomicBool,
+}
+
+/// A running proxy. Dropping it closes its door.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+impl Proxy {
+    /// A proxy before the server at a port of this machine.
+    pub fn start(port: u16, faults: Faults) -> Self {
+        Self::run(port, faults, None)
+    }
+
+    /// A proxy that clients use to reach any host, which is always the server at that port.
+    pub fn start_for_hosts(port: u16, faults: Faults, certificates: &Certificates) -> Self {
+        let chain = CertificateDer::pem_file_iter(&certificates.certificate)
+            .expect("the certificate")
+            .collect::<Result<Vec<_>, _>>()
+            .expect("PEM");
+        let key = PrivateKeyDer::from_pem_file(&certificates.key).expect("the key");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the usual versions")
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .expect("a certificate and its key");
+        Self::run(port, faults, Some(Arc::new(config)))
+    }
+
+    fn run(port: u16, faults: Faults, tls: Option<Arc<ServerConfig>>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("its address");
+        let shared = Arc::new(Shared {
+            upstream: Mutex::new(SocketAddr::from(([127, 0, 0, 1], port))),
+            faults: Mutex::new(faults),
+            traffic: Traffic::default(),
+            random: AtomicU64::new(1),
+            stopped: AtomicBool::new(false),
+        });
+        let running = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            for connection in listener.incoming() {
+                if running.stopped.load(Ordering::Relaxed) {
+                    return;
+                }
+                let Ok(connection) = connection else { continue };
+                let (shared, tls) = (Arc::clone(&running), tls.clone());
+                // An error ends the connection, which is all that a client learns of it.
+                std::thread::spawn(move || drop(accept(connection, &shared, tls)));
+            }
+        });
+        Self { address, shared }
+    }
+
+    /// `127.0.0.1:port`.
+    pub fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Changes what goes wrong from now on.
+    pub fn set(&self, faults: Faults) {
+        *self.shared.faults.lock().expect("no panic while it was held") = faults;
+    }
+
+    /// What has passed.
+    pub fn traffic(&self) -> &Traffic {
+        &self.shared.traffic
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::Relaxed);
+        // Wakes the thread that waits for connections.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+impl Shared {
+    /// Whether something with this share happens now.
+    fn happens(&self, share: f64) -> bool {
+        if share <= 0.0 {
+            return false;
+        }
+        let mut z = self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let happens = ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64 <= share;
+        if happens {
+            self.traffic.faults.fetch_add(1, Ordering::Relaxed);
+        }
+        happens
+    }
+
+    fn faults(&self) -> Faults {
+        self.faults.lock().expect("no panic while it was held").clone()
+    }
+}
+
+fn accept(
+    mut client: TcpStream,
+    shared: &Shared,
+    tls: Option<Arc<ServerConfig>>,
+) -> io::Result<()> {
+    client.set_nodelay(true)?;
+    let Some(tls) = tls else { return serve(client, shared) };
+    let mut start = [0; 8];
+    let peeked = client.peek(&mut start)?;
+    if start[..peeked] != *b"CONNECT " {
+        return serve(client, shared);
+    }
+    message::read_head(&mut client)?;
+    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+    let connection = ServerConnection::new(tls).map_err(io::Error::other)?;
+    serve(StreamOwned::new(connection, client), shared)
+}
+
+/// Serves the requests of one connection until something ends it.
+fn serve(mut client: impl Read + Write, shared: &Shared) -> io::Result<()> {
+    let mut server: Option<TcpStream> = None;
+    loop {
+        let Some(head) = message::read_head_or_end(&mut client)? else { return Ok(()) };
+        let faults = shared.faults();
+        shared.traffic.requests.fetch_add(1, Ordering::Relaxed);
+        if !faults.latency.is_zero() {
+            std::thread::sleep(faults.latency);
+        }
+        if shared.happens(faults.hung_up) {
+            return Ok(());
+        }
+        let request = Message::read_request(&head, &mut client)?;
+        shared.traffic.sent.fetch_add(request.body.len() as u64, Ordering::Relaxed);
+        if shared.happens(faults.refused) {
+            let status = if faults.status == 0 { 503 } else { faults.status };
+            let body = if request.method() == "HEAD" { "" } else { &faults.body };
+            write!(
+                client,
+                "HTTP/1.1 {status} Refused\r\nContent-Type: application/xml\r\n\
+                 Content-Length: {}\r\n\r\n{body}",
+                body.len()
+            )?;
+            client.flush()?;
+            continue;
+        }
+        let mut stream = if let Some(stream) = server.take() {
+            stream
+        } else {
+            let upstream = *shared.upstream.lock().expect("no panic while it was held");
+            let stream = TcpStream::connect(upstream)?;
+            stream.set_nodelay(true)?;
+            stream
+        };
+        request.write_to(&mut stream)?;
+        let answer = Message::read_answer(&request, &mut stream)?;
+        let changes = matches!(request.method(), "PUT" | "POST" | "DELETE" | "MOVE" | "PATCH");
+        if changes && shared.happens(faults.lost) {
+            return Ok(());
+        }
+        shared.traffic.received.fetch_add(answer.body.len() as u64, Ordering::Relaxed);
+        if answer.body.len() > 1 && shared.happens(faults.cut) {
+            let (half, _) = answer.body.split_at(answer.body.len() / 2);
+            client.write_all(&answer.head)?;
+            client.write_all(half)?;
+            client.flush()?;
+            return Ok(());
+        }
+        if answer.body.len() > 64 && shared.happens(faults.slow) {
+            client.write_all(&answer.head)?;
+            for piece in answer.body.chunks(answer.body.len().div_ceil(8)) {
+                client.write_all(piece)?;
+                client.flush()?;
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        } else {
+            answer.write_to(&mut client)?;
+        }
+        client.flush()?;
+        if !answer.keeps_connection() {
+            return Ok(());
+        }
+        server = Some(stream);
+    }
+}

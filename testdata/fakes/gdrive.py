@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+# In-memory fake of Google Drive v3 + an OAuth token endpoint (POST /token), enough for kopia 0.23.1.
+# Usage: gdrive.py PORT FOLDERID
+import sys,json,time,re,threading,uuid,email,email.policy
+from http.server import ThreadingHTTPServer,BaseHTTPRequestHandler
+from urllib.parse import urlsplit,parse_qs
+PORT=int(sys.argv[1]);FOLDER=sys.argv[2];L=threading.RLock();F={};SESS={};CH=[0]
+def ts(): 
+    t=time.time();return time.strftime("%Y-%m-%dT%H:%M:%S",time.gmtime(t))+".%03dZ"%(t%1*1000)
+class H(BaseHTTPRequestHandler):
+    protocol_version="HTTP/1.1"
+    def log_message(s,*a): pass
+    def out(s,code,obj=None,body=None,hd={}):
+        b=body if body is not None else (json.dumps(obj).encode() if obj is not None else b"")
+        s.send_response(code)
+        if body is None and obj is not None: s.send_header("Content-Type","application/json; charset=UTF-8")
+        for k,v in hd.items(): s.send_header(k,v)
+        s.send_header("Content-Length",str(len(b)));s.end_headers();s.wfile.write(b)
+    def err(s,c,r,m): s.out(c,{"error":{"code":c,"message":m,"errors":[{"domain":"global","reason":r,"message":m}]}})
+    def view(s,f,all=True): return {"id":f["id"],"name":f["name"],"mimeType":f["mimeType"],"size":str(len(f["data"])),"modifiedTime":f["modifiedTime"]}
+    def rd(s):
+        if "chunked" in (s.headers.get("Transfer-Encoding") or ""):
+            b=b""
+            while True:
+                n=int(s.rfile.readline().split(b";")[0],16);d=s.rfile.read(n);s.rfile.readline()
+                if n==0: return b
+                b+=d
+        return s.rfile.read(int(s.headers.get("Content-Length") or 0))
+    def match(s,f,q):
+        for t in re.split(r" and ",q):
+            t=t.strip()
+            if m:=re.fullmatch(r"'([^']*)' in parents",t):
+                if m[1] not in f["parents"]: return False
+            elif m:=re.fullmatch(r"name = '([^']*)'",t):
+                if f["name"]!=m[1]: return False
+            elif m:=re.fullmatch(r"name contains '([^']*)'",t):
+                if not f["name"].startswith(m[1]): return False
+            elif m:=re.fullmatch(r"mimeType = '([^']*)'",t):
+                if f["mimeType"]!=m[1]: return False
+            elif t=="trashed = false": pass
+            else: raise Exception("query "+t)
+        return True
+    def go(s):
+        u=urlsplit(s.path);q={k:v[-1] for k,v in parse_qs(u.query,keep_blank_values=True).items()};p=u.path;b=s.rd();m=s.command
+        if p=="/token": return s.out(200,{"access_token":"at","token_type":"Bearer","expires_in":3600})
+        if s.headers.get("Authorization")!="Bearer at": return s.err(401,"authError","Invalid Credentials")
+        with L:
+            if p=="/drive/v3/about": return s.out(200,{"storageQuota":{"limit":"16106127360","usage":"1000","usageInDrive":"1000","usageInDriveTrash":"0"}})
+            if p=="/drive/v3/files" and m=="GET":
+                r=[f for f in sorted(F.values(),key=lambda f:f["name"]) if s.match(f,q.get("q",""))]
+                o=int(q.get("pageToken") or 0);n=int(q.get("pageSize") or 100);res={"files":[s.view(f) for f in r[o:o+n]]}
+                if len(r)>o+n: res["nextPageToken"]=str(o+n)
+                return s.out(200,res)
+            if x:=re.fullmatch(r"/upload/drive/v3/files(?:/([^/]+))?",p):
+                fid=x[1]
+                if fid and fid not in F: return s.err(404,"notFound","File not found: "+fid)
+                def commit(fid,md,data):
+                    if not fid: fid=uuid.uuid4().hex;F[fid]={"id":fid,"parents":md.get("parents",[]),"name":md.get("name",""),"mimeType":md.get("mimeType","")}
+                    f=F[fid];f["data"]=data;f["modifiedTime"]=md.get("modifiedTime") or ts();s.out(200,s.view(f))
+                if q.get("upload_id"):
+                    se=SESS[q["upload_id"]];cr=s.headers.get("Content-Range","");
+                    se["buf"]+=b
+                    if cr.endswith("/*"): return s.out(308,None,b"",{"Range":f"bytes=0-{len(se['buf'])-1}","X-Http-Status-Code-Override":"308"} if s.headers.get("X-GUploader-No-308")!="yes" else {"Range":f"bytes=0-{len(se['buf'])-1}"}) if s.headers.get("X-GUploader-No-308")!="yes" else s.out(200,None,b"",{"X-Http-Status-Code-Override":"308","Range":f"bytes=0-{len(se['buf'])-1}"})
+                    return commit(se["fid"],se["md"],se["buf"])
+                if q["uploadType"]=="multipart":
+                    msg=email.message_from_bytes(b"Content-Type: "+s.headers["Content-Type"].encode()+b"\r\n\r\n"+b,policy=email.policy.HTTP)
+                    bd=msg.get_boundary().encode();parts=b.split(b"--"+bd)
+                    j=parts[1].split(b"\r\n\r\n",1)[1];d=b.split(b"--"+bd,2)[2].split(b"\r\n\r\n",1)[1];d=d[:d.rindex(b"\r\n--"+bd+b"--")]
+                    return commit(fid,json.loads(j),d)
+                if q["uploadType"]=="resumable":
+                    i=uuid.uuid4().hex;SESS[i]={"fid":fid,"md":json.loads(b or b"{}"),"buf":b""}
+                    return s.out(200,None,b"",{"Location":f"https://www.googleapis.com{p}?uploadType=resumable&upload_id={i}"})
+            if x:=re.fullmatch(r"/drive/v3/files/([^/]+)",p):
+                f=F.get(x[1])
+                if not f: return s.err(404,"notFound","File not found: "+x[1])
+                if m=="DELETE": del F[x[1]];return s.out(204,None,b"")
+                if q.get("alt")=="media":
+                    d=f["data"];r=s.headers.get("Range")
+                    if r:
+                        a,e=r[6:].split("-");a=int(a);e=int(e) if e else len(d)-1
+                        if a>=len(d): return s.err(416,"requestedRangeNotSatisfiable","Request range not satisfiable")
+                        e=min(e,len(d)-1);return s.out(206,body=d[a:e+1],hd={"Content-Range":f"bytes {a}-{e}/{len(d)}"})
+                    return s.out(200,body=d)
+                return s.out(200,s.view(f))
+        s.err(404,"notFound",p)
+    do_GET=do_POST=do_PATCH=do_PUT=do_DELETE=go
+ThreadingHTTPServer(("127.0.0.1",PORT),H).serve_forever()
