@@ -18,7 +18,8 @@
 //! - [`restores`]: random trees, restored by both over whatever is there, with random flags;
 //! - [`hostile`]: repositories prepared so that a restore writes where it should not;
 //! - [`kill`]: `kill -9` in the middle of a backup;
-//! - [`maintenance`]: one repository, maintained by both for weeks.
+//! - [`maintenance`]: one repository, maintained by both for weeks;
+//! - [`stores`]: all of it on every other kind of storage.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed precondition is a failed test
 
@@ -37,5 +38,6 @@ mod reads;
 mod restores;
 mod rewritten;
 mod shallow;
+mod stores;
 mod turns;
 mod writes;

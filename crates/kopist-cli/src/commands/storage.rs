@@ -10,7 +10,7 @@ use std::{
 use kopist_blob::{BlobStore, StorageConfig, filesystem::FilesystemConfig};
 use kopist_cloud::{ConnectError, ConnectOptions};
 use kopist_repo::{LocalConfig, config::token};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
     env::expand_home,
     error::{CommandError, Context},
     grammar::{Command, Matches},
+    output::duration,
 };
 
 /// What the storage is configured for.
@@ -71,6 +72,10 @@ pub(super) fn from_flags(
         "azure" => azure(matches),
         "gcs" => gcs(matches)?,
         "b2" => b2(matches),
+        "gdrive" => gdrive(matches)?,
+        "rclone" => rclone(matches, purpose)?,
+        "sftp" => sftp(matches, purpose)?,
+        "webdav" => webdav(app, matches, purpose)?,
         "from-config" => return from_config(matches, purpose),
         other => {
             return Err(CommandError::not_supported(&format!("a repository on '{other}'")));
@@ -123,6 +128,15 @@ impl Keys {
         if matches.flag(flag) { self.set(key, true) } else { self }
     }
 
+    /// The keys of stores that keep blobs as files.
+    fn sharding(mut self, matches: &Matches, purpose: Purpose) -> Self {
+        self = self.set("dirShards", json!(shards(matches, purpose)));
+        match matches.count("list-parallelism") {
+            None | Some(0) => self,
+            Some(count) => self.set("listParallelism", count),
+        }
+    }
+
     /// Speed limits stand at the end of every configuration.
     fn finish(mut self, kind: &str, matches: &Matches) -> StorageConfig {
         for (key, flag) in [
@@ -157,15 +171,20 @@ fn filesystem(
     config.uid = number("owner-uid");
     config.gid = number("owner-gid");
     config.list_parallelism = matches.count("list-parallelism").unwrap_or(0);
-    config.dir_shards = match purpose {
+    config.dir_shards = shards(matches, purpose);
+    config.limits.download_bytes_per_second = matches.float("max-download-speed").unwrap_or(0.0);
+    config.limits.upload_bytes_per_second = matches.float("max-upload-speed").unwrap_or(0.0);
+    Ok(config.to_storage())
+}
+
+/// The layout of a new store of files; `None` is the usual one.
+fn shards(matches: &Matches, purpose: Purpose) -> Option<Vec<usize>> {
+    match purpose {
         _ if matches.flag("flat") => Some(Vec::new()),
         // Programs of the time of format 1 know no other layout.
         Purpose::Create(1) => Some(vec![3, 3]),
         _ => None,
-    };
-    config.limits.download_bytes_per_second = matches.float("max-download-speed").unwrap_or(0.0);
-    config.limits.upload_bytes_per_second = matches.float("max-upload-speed").unwrap_or(0.0);
-    Ok(config.to_storage())
+    }
 }
 
 fn s3(matches: &Matches) -> Result<StorageConfig, CommandError> {
@@ -239,20 +258,31 @@ fn gcs(matches: &Matches) -> Result<StorageConfig, CommandError> {
     let mut keys = Keys::default()
         .text("bucket", matches, "bucket")
         .text_if_given("prefix", matches, "prefix");
+    keys = google_credentials(keys, matches)?;
+    Ok(keys
+        .switch_if_on("readOnly", matches, "read-only")
+        .text_if_given("pointInTime", matches, "point-in-time")
+        .finish("gcs", matches))
+}
+
+fn google_credentials(keys: Keys, matches: &Matches) -> Result<Keys, CommandError> {
     match matches.os("credentials-file") {
         Some(file) if matches.flag("embed-credentials") => {
             let text = fs::read_to_string(file)
                 .context("unable to open service account credentials file")?;
             let embedded: Value = serde_json::from_str(&text)
                 .context(format!("credentials in {}", Path::new(file).display()))?;
-            keys = keys.set("credentials", embedded);
+            Ok(keys.set("credentials", embedded))
         }
-        _ => keys = keys.text_if_given("credentialsFile", matches, "credentials-file"),
+        _ => Ok(keys.text_if_given("credentialsFile", matches, "credentials-file")),
     }
-    Ok(keys
+}
+
+fn gdrive(matches: &Matches) -> Result<StorageConfig, CommandError> {
+    let keys = Keys::default().text("folderID", matches, "folder-id");
+    Ok(google_credentials(keys, matches)?
         .switch_if_on("readOnly", matches, "read-only")
-        .text_if_given("pointInTime", matches, "point-in-time")
-        .finish("gcs", matches))
+        .finish("gdrive", matches))
 }
 
 fn b2(matches: &Matches) -> StorageConfig {
@@ -262,6 +292,105 @@ fn b2(matches: &Matches) -> StorageConfig {
         .text("keyID", matches, "key-id")
         .text("key", matches, "key")
         .finish("b2", matches)
+}
+
+fn sftp(matches: &Matches, purpose: Purpose) -> Result<StorageConfig, CommandError> {
+    let external = matches.flag("external");
+    let embed = !external && matches.flag("embed-credentials");
+    // A file is embedded, or named by a path that holds in every directory.
+    let file = |data_flag: &str, file_flag: &str, what: &str| {
+        let data = matches.text(data_flag).unwrap_or_default();
+        let file = matches.non_empty(file_flag).unwrap_or_default();
+        if !data.is_empty() || file.is_empty() || external {
+            return Ok((data, file));
+        }
+        if embed {
+            let text = fs::read_to_string(&file).context(format!("unable to read {what} file"))?;
+            return Ok((text, String::new()));
+        }
+        let path = std::path::absolute(&file).context("error getting absolute path")?;
+        Ok::<_, CommandError>((data, path.display().to_string()))
+    };
+    let password = matches.text("sftp-password").unwrap_or_default();
+    let (key_data, keyfile) = file("key-data", "keyfile", "key")?;
+    let (known_hosts_data, known_hosts) = file("known-hosts-data", "known-hosts", "known hosts")?;
+    if !external && password.is_empty() && key_data.is_empty() && keyfile.is_empty() {
+        return Err(CommandError::new(
+            "must provide either --sftp-password, --keyfile or --key-data",
+        ));
+    }
+    if !external && known_hosts_data.is_empty() && known_hosts.is_empty() {
+        return Err(CommandError::new("must provide either --known-hosts or --known-hosts-data"));
+    }
+    let mut keys = Keys::default()
+        .text("path", matches, "path")
+        .text("host", matches, "host")
+        .set("port", matches.int("port").unwrap_or(22))
+        .text("username", matches, "username")
+        .set("password", password);
+    for (key, value) in [
+        ("keyfile", keyfile),
+        ("keyData", key_data),
+        ("knownHostsFile", known_hosts),
+        ("knownHostsData", known_hosts_data),
+    ] {
+        if !value.is_empty() {
+            keys = keys.set(key, value);
+        }
+    }
+    Ok(keys
+        .set("externalSSH", external)
+        .text_if_given("sshCommand", matches, "ssh-command")
+        .text_if_given("sshArguments", matches, "ssh-args")
+        .sharding(matches, purpose)
+        .finish("sftp", matches))
+}
+
+fn webdav(app: &App, matches: &Matches, purpose: Purpose) -> Result<StorageConfig, CommandError> {
+    let username = matches.text("webdav-username").unwrap_or_default();
+    let mut password = matches.text("webdav-password").unwrap_or_default();
+    if !username.is_empty() && password.is_empty() {
+        app.ask("Enter WebDAV password: ")?.expose_secret().clone_into(&mut password);
+    }
+    let mut keys = Keys::default().text("url", matches, "url").text_if_given(
+        "username",
+        matches,
+        "webdav-username",
+    );
+    if !password.is_empty() {
+        keys = keys.set("password", password);
+    }
+    Ok(keys
+        .set("atomicWrites", matches.flag("atomic-writes"))
+        .sharding(matches, purpose)
+        .finish("webdav", matches))
+}
+
+fn rclone(matches: &Matches, purpose: Purpose) -> Result<StorageConfig, CommandError> {
+    let mut keys = Keys::default().text("remotePath", matches, "remote-path").text_if_given(
+        "rcloneExe",
+        matches,
+        "rclone-exe",
+    );
+    for (key, flag) in [("rcloneArgs", "rclone-args"), ("rcloneEnv", "rclone-env")] {
+        let values = matches.texts(flag);
+        if !values.is_empty() {
+            keys = keys.set(key, values);
+        }
+    }
+    let timeout = matches.duration("rclone-startup-timeout").unwrap_or_default();
+    keys = keys
+        .set("startupTimeout", duration(timeout))
+        .switch_if_on("debug", matches, "rclone-debug")
+        .switch_if_on("noWaitForTransfers", matches, "rclone-nowait-for-transfers");
+    if let Some(file) = matches.os("embed-rclone-config").filter(|file| !file.is_empty()) {
+        let text = fs::read_to_string(file).context("unable to read rclone config file")?;
+        keys = keys.set("embeddedConfig", text);
+    }
+    Ok(keys
+        .set("atomicWrites", matches.flag("atomic-writes"))
+        .sharding(matches, purpose)
+        .finish("rclone", matches))
 }
 
 fn from_config(matches: &Matches, purpose: Purpose) -> Result<Chosen, CommandError> {

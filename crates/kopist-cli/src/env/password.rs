@@ -73,7 +73,8 @@ impl App {
         }
     }
 
-    fn ask(&self, prompt: &str) -> Result<SecretString, CommandError> {
+    /// Asks for a secret, which is not shown.
+    pub fn ask(&self, prompt: &str) -> Result<SecretString, CommandError> {
         for _ in 0..5 {
             self.console.print(prompt)?;
             self.console.flush()?;

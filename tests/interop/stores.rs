@@ -1,0 +1,326 @@
+//! Both programs on every kind of storage: one creates, the other connects, and both back up,
+//! verify, restore and maintain.
+//!
+//! The servers are real, except those of B2 and Google Drive, which are fakes of ours. What is
+//! not installed is skipped with a line.
+
+use std::path::Path;
+
+use kopist_testkit::oracle::{self, Client, skipped};
+use kopist_testkit::proxy::{Faults, Proxy};
+use kopist_testkit::servers::tls::Certificates;
+use kopist_testkit::servers::{
+    AZURE_ACCOUNT, Azure, B2, B2_KEY, B2_KEY_ID, Dav, Drive, Gcs, S3, Sftp, find_or_skip,
+};
+use kopist_testkit::tree;
+use serde_json::{Value, json};
+
+use crate::pair::{PASSWORD, id, restores_to, snapshot, snapshots, verify};
+use crate::program::program;
+
+/// How both programs reach a storage.
+struct Place {
+    /// The command and flags after `repository create` or `connect`.
+    arguments: Vec<String>,
+    /// What the environment says besides.
+    environment: Vec<(&'static str, String)>,
+}
+
+impl Place {
+    fn new(arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|a| (*a).to_owned()).collect();
+        Self { arguments, environment: Vec::new() }
+    }
+
+    fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.environment.push((name, value.into()));
+        self
+    }
+
+    fn run(&self, client: &Client, action: &str) {
+        let mut arguments = vec!["repository", action];
+        arguments.extend(self.arguments.iter().map(String::as_str));
+        arguments.extend([
+            "--override-username",
+            "someone",
+            "--override-hostname",
+            "somewhere",
+            "--max-list-cache-duration=0s",
+        ]);
+        client.ok(&arguments);
+    }
+}
+
+/// The storage of a client, as its configuration file has it.
+fn storage(client: &Client) -> Value {
+    let text = std::fs::read_to_string(client.folder().join("repository.config")).unwrap();
+    serde_json::from_str::<Value>(&text).unwrap()["storage"].clone()
+}
+
+fn write_files(folder: &Path, round: u32) {
+    for n in 0..40_u32 {
+        let content: Vec<u8> =
+            (0..n * 700).map(|at| (at.wrapping_mul(2_654_435_761) >> (n % 13)) as u8).collect();
+        std::fs::write(folder.join(format!("file-{round}-{n}")), content).unwrap();
+    }
+}
+
+/// Each program creates in a place of its own, and the other joins.
+fn both_ways(test: &str, place: impl Fn(&str) -> Place) {
+    let Some(reference) = oracle::find_or_skip(test) else { return };
+    for creator_is_kopist in [true, false] {
+        let name = if creator_is_kopist { "by-kopist" } else { "by-kopia" };
+        let place = place(name);
+        let folder = tempfile::Builder::new().prefix("stores-").tempdir().unwrap();
+        let source = folder.path().join("source");
+        std::fs::create_dir(&source).unwrap();
+        write_files(&source, 1);
+        let mut kopist = Client::new(&program(), &folder.path().join("kopist"), PASSWORD);
+        let mut kopia = Client::new(&reference, &folder.path().join("kopia"), PASSWORD);
+        for client in [&mut kopist, &mut kopia] {
+            for (name, value) in &place.environment {
+                client.set(name, value);
+            }
+        }
+        let (first, second) = if creator_is_kopist { (&kopist, &kopia) } else { (&kopia, &kopist) };
+        place.run(first, "create");
+        let one = snapshot(first, &source);
+        place.run(second, "connect");
+        assert_eq!(storage(first), storage(second), "{test}: both write the same settings");
+
+        write_files(&source, 2);
+        let files = tree::list(&source);
+        let two = snapshot(second, &source);
+        assert_eq!(snapshots(first), snapshots(second), "{test}");
+        assert_ne!(id(&one), id(&two));
+        for client in [first, second] {
+            verify(client);
+            restores_to(client, id(&two), &files);
+        }
+        first.ok(&["maintenance", "run", "--full", "--safety=none"]);
+        second.ok(&["maintenance", "set", "--owner=me"]);
+        second.ok(&["maintenance", "run", "--full", "--safety=none"]);
+        for client in [first, second] {
+            verify(client);
+        }
+        // The configuration of one, and its token, connect the other.
+        let config = second.folder().join("repository.config");
+        let config = config.to_str().unwrap();
+        first.ok(&["repository", "connect", "from-config", "--file", config]);
+        assert_eq!(storage(first), storage(second), "{test}");
+        let status = second.ok(&["repository", "status", "--reconnect-token"]);
+        let token = status
+            .split_whitespace()
+            .find(|word| word.len() > 60)
+            .unwrap_or_else(|| panic!("no token in {status}"));
+        first.ok(&["repository", "connect", "from-config", "--token", token]);
+        assert_eq!(snapshots(first).len(), 2, "{test}");
+    }
+}
+
+#[test]
+fn s3() {
+    let Some(server) = S3::start("s3 with kopia") else { return };
+    server.make_bucket("bucket");
+    both_ways("s3 with kopia", |name| {
+        let prefix = format!("{name}/");
+        Place::new(&[
+            "s3",
+            "--bucket=bucket",
+            "--prefix",
+            &prefix,
+            "--endpoint",
+            &server.endpoint,
+            "--disable-tls",
+            "--access-key",
+            S3::KEY_ID,
+            "--secret-access-key",
+            S3::SECRET,
+        ])
+    });
+}
+
+#[test]
+fn s3_with_locks_and_tls() {
+    let Some(server) = S3::start_tls("s3 with kopia, locks and TLS") else { return };
+    server.make_locking_bucket("locking");
+    let authority = server.certificates.as_ref().unwrap().authority.display().to_string();
+    let Some(reference) = oracle::find_or_skip("s3 with kopia, locks and TLS") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("source");
+    std::fs::create_dir(&source).unwrap();
+    write_files(&source, 1);
+    let place = Place::new(&[
+        "s3",
+        "--bucket=locking",
+        "--endpoint",
+        &server.endpoint,
+        "--root-ca-pem-path",
+        &authority,
+        "--access-key",
+        S3::KEY_ID,
+        "--secret-access-key",
+        S3::SECRET,
+    ]);
+    let kopist = Client::new(&program(), &folder.path().join("kopist"), PASSWORD);
+    let kopia = Client::new(&reference, &folder.path().join("kopia"), PASSWORD);
+    let mut locked = Place::new(&["--retention-mode=COMPLIANCE", "--retention-period=24h"]);
+    locked.arguments.extend(place.arguments.clone());
+    locked.run(&kopist, "create");
+    snapshot(&kopist, &source);
+    place.run(&kopia, "connect");
+    snapshot(&kopia, &source);
+    verify(&kopia);
+    verify(&kopist);
+    // What may be locked is, and the rest is not.
+    let listed = server.ask("GET", "/locking?list-type=2", &[], "");
+    let mut seen = 0;
+    for key in listed.split("<Key>").skip(1).filter_map(|rest| rest.split('<').next()) {
+        let wanted = ["n", "x", "p", "q", "kopia.repository", "kopia.blobcfg"];
+        let head = server.ask("GET", &format!("/locking/{key}"), &["range: bytes=0-0"], "");
+        drop(head);
+        if wanted.iter().any(|prefix| key.starts_with(prefix)) {
+            let lock = server.ask("GET", &format!("/locking/{key}?retention="), &[], "");
+            assert!(lock.contains("COMPLIANCE"), "{key}: {lock}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 5, "{listed}");
+}
+
+#[test]
+fn webdav() {
+    let Some(server) = Dav::start("webdav with kopia") else { return };
+    both_ways("webdav with kopia", |name| {
+        server.make_collection(name);
+        Place::new(&[
+            "webdav",
+            "--url",
+            &format!("{}{name}", server.url),
+            "--webdav-username",
+            Dav::USER,
+        ])
+        .with("KOPIA_WEBDAV_PASSWORD", Dav::PASSWORD)
+    });
+}
+
+#[test]
+fn sftp() {
+    let Some(server) = Sftp::start("sftp with kopia", &["ed25519"]) else { return };
+    let (user, port) = (server.user(), server.server.port().to_string());
+    both_ways("sftp with kopia", |name| {
+        let path = server.root.join(name).display().to_string();
+        let mut place = Place::new(&[
+            "sftp",
+            "--path",
+            &path,
+            "--host=127.0.0.1",
+            "--port",
+            &port,
+            "--username",
+            &user,
+            "--keyfile",
+            &server.key.display().to_string(),
+            "--known-hosts",
+            &server.known_hosts.display().to_string(),
+        ]);
+        if name == "by-kopia" {
+            place.arguments.push("--embed-credentials".to_owned());
+        }
+        place
+    });
+}
+
+#[test]
+fn gcs() {
+    let Some(server) = Gcs::start("gcs with kopia, in the past") else { return };
+    server.make_bucket("gbucket");
+    both_ways("gcs with kopia", |name| {
+        Place::new(&["gcs", "--bucket=gbucket", "--prefix", &format!("{name}/")])
+            .with("STORAGE_EMULATOR_HOST", server.endpoint.clone())
+    });
+}
+
+#[test]
+fn azure() {
+    let Some(server) = Azure::start("azure with kopia") else { return };
+    let host = format!("{AZURE_ACCOUNT}.{}", server.domain());
+    if std::net::ToSocketAddrs::to_socket_addrs(&host).is_err() {
+        return skipped("azure with kopia", &format!("{host} has no address in /etc/hosts"));
+    }
+    server.make_container("kcont");
+    // kopia has no flag for a server without TLS.
+    both_ways("azure with kopia", |name| {
+        let config = server.config("kcont", &format!("{name}/"));
+        let storage = json!({"type": "azureBlob", "config": config});
+        let token = json!({"version": "1", "storage": storage}).to_string();
+        Place::new(&["from-config", "--token", &base64url(token.as_bytes())])
+    });
+}
+
+fn base64url(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut out = String::new();
+    for chunk in bytes.chunks(3) {
+        let bits = (0..3)
+            .fold(0_u32, |bits, at| bits << 8 | u32::from(chunk.get(at).copied().unwrap_or(0)));
+        for at in 0..=chunk.len() {
+            out.push(char::from(ALPHABET[(bits >> (18 - 6 * at) & 63) as usize]));
+        }
+    }
+    out
+}
+
+#[test]
+fn rclone() {
+    let Some(_) = find_or_skip("rclone", "rclone with kopia") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    both_ways("rclone with kopia", |name| {
+        let path = folder.path().join(name).display().to_string();
+        Place::new(&["rclone", "--remote-path", &path, "--rclone-startup-timeout=60s"])
+    });
+}
+
+#[test]
+fn b2() {
+    let Some(server) = B2::start("b2 with kopia") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let certificates = Certificates::make(folder.path());
+    let proxy = Proxy::start_for_hosts(server.server.port(), Faults::default(), &certificates);
+    both_ways("b2 with kopia", |name| {
+        Place::new(&[
+            "b2",
+            "--bucket=kbucket",
+            "--key-id",
+            B2_KEY_ID,
+            "--key",
+            B2_KEY,
+            "--prefix",
+            &format!("{name}/"),
+        ])
+        .with("HTTPS_PROXY", format!("http://{}", proxy.address()))
+        .with("SSL_CERT_FILE", certificates.authority.display().to_string())
+    });
+}
+
+#[test]
+fn gdrive() {
+    let Some(server) = Drive::start("gdrive with kopia") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let certificates = Certificates::make(folder.path());
+    let proxy = Proxy::start_for_hosts(server.server.port(), Faults::default(), &certificates);
+    let credentials = folder.path().join("credentials.json");
+    std::fs::write(&credentials, server.service_account().to_string()).unwrap();
+    both_ways("gdrive with kopia", |name| {
+        Place::new(&[
+            "gdrive",
+            "--folder-id",
+            name,
+            "--credentials-file",
+            &credentials.display().to_string(),
+            "--embed-credentials",
+        ])
+        .with("HTTPS_PROXY", format!("http://{}", proxy.address()))
+        .with("SSL_CERT_FILE", certificates.authority.display().to_string())
+    });
+}
