@@ -18,7 +18,7 @@
 //! name, run `kopist_blob::testing::conformance` against it, and point its row to the function that opens
 //! it. Nothing outside this crate changes.
 
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "sftp"))]
 mod clock;
 #[cfg(feature = "google")]
 mod google;

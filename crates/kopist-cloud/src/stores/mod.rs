@@ -34,7 +34,8 @@ pub(crate) enum Mode {
 /// What a store is opened with besides its settings.
 pub(crate) struct Context {
     pub(crate) mode: Mode,
-    /// For operations of many requests.
+    /// For operations of many requests, which only remote stores have.
+    #[cfg_attr(not(any(feature = "http", feature = "sftp")), allow(dead_code))]
     pub(crate) attempts: Attempts,
 }
 
