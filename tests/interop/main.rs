@@ -19,13 +19,15 @@
 //! - [`hostile`]: repositories prepared so that a restore writes where it should not;
 //! - [`kill`]: `kill -9` in the middle of a backup;
 //! - [`maintenance`]: one repository, maintained by both for weeks;
-//! - [`stores`]: all of it on every other kind of storage.
+//! - [`stores`]: all of it on every other kind of storage;
+//! - [`bad_network`]: while the network and the server misbehave.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed precondition is a failed test
 
 mod actions;
 mod archives;
 mod bad_input;
+mod bad_network;
 mod cli;
 mod dedup;
 mod hostile;
