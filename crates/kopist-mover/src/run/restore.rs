@@ -47,7 +47,11 @@ pub(super) fn run(
     let chosen = match select(plan, restore, &snapshots) {
         Ok(Some(chosen)) => chosen,
         Ok(None) => return Ok(nothing(plan, restore, context, &found, Reason::NoSnapshot)),
-        Err(failure) => return Ok(failed(context, &found, Some(&plan.source()), failure)),
+        Err(failure) => {
+            let wanted = plan.source();
+            let lacking = !snapshots.iter().any(|m| m.is_complete() && is_wanted(plan, m));
+            return Ok(failed(context, &found, lacking.then_some(&*wanted), failure));
+        }
     };
     report.line(format!("Selected snapshot with id: {}", chosen.id));
     let summary = summary_of(chosen);
@@ -128,11 +132,7 @@ fn select<'s>(
 ) -> Result<Option<&'s SnapshotManifest>, Failure> {
     let (complete, incomplete): (Vec<_>, Vec<_>) = snapshots
         .iter()
-        .filter(|manifest| {
-            manifest.source.user_name == plan.identity.username
-                && manifest.source.host == plan.identity.hostname
-                && manifest.source.path == plan.source_path
-        })
+        .filter(|manifest| is_wanted(plan, manifest))
         .partition(|manifest| manifest.is_complete());
     if complete.is_empty() && !incomplete.is_empty() {
         return Err(Failure::new(
@@ -158,6 +158,13 @@ fn select<'s>(
             ),
         )),
     }
+}
+
+/// Whether a snapshot is of exactly the wanted source.
+fn is_wanted(plan: &MoverPlan, manifest: &SnapshotManifest) -> bool {
+    manifest.source.user_name == plan.identity.username
+        && manifest.source.host == plan.identity.hostname
+        && manifest.source.path == plan.source_path
 }
 
 /// Nothing fits: fine, unless the operator's user says otherwise.
