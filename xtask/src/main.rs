@@ -21,7 +21,8 @@ usage: cargo xtask CHORE
                     elsewhere, compare
   test              everything that must hold: format, lints, licences, tests, image
   image [TAG]       build the container image with buildah
-  image-test        only the image's part of `test`: build it, back up and restore in it
+  image-test        only the image's part of `test`: build it, back up and restore in it, run the
+                    mover's scenarios in it
   fuzz [SECONDS]    run every fuzz target for SECONDS (default 60)
   bench [ROUNDS]    measure kopist and kopia in turns, print a table (default 3 rounds)
 ";

@@ -107,6 +107,29 @@ fn a_run_that_changes_nothing_writes_one_index_blob() {
 }
 
 #[test]
+fn a_run_that_changes_nothing_asks_the_store_for_little() {
+    let container = container();
+    plant(&container.path("/data"));
+    let settings = json!({"KOPIA_RETAIN_DAILY": "7", "KOPIA_LOG_LEVEL": "debug"});
+    succeed(&container, "backup", &settings);
+    let log = succeed(&container, "backup", &settings);
+    // At this level the log has every request.
+    let count = |operation: &str, name: &str| {
+        let request = format!("operation={operation} name={name}");
+        log.lines().filter(|line| line.contains(&request)).count()
+    };
+    assert_eq!(count("read", "kopia.repository"), 1, "opened once: {log}");
+    assert_eq!(count("read", "kopia.blobcfg"), 1, "{log}");
+    assert!(count("list", "") <= 2, "{log}");
+    assert_eq!(count("write", "x"), 1, "{log}");
+    assert_eq!(
+        count("write", ""),
+        3,
+        "marker of the session, pack and index of the manifest: {log}"
+    );
+}
+
+#[test]
 fn credentials_are_nowhere_but_in_the_environment() {
     let container = container();
     plant(&container.path("/data"));
