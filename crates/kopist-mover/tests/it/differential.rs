@@ -61,6 +61,9 @@ const IMPROVEMENTS: &[(&str, &str)] = &[
     // Nothing to save is no failure.
     ("B04", "OPERATION_RESULT: FAILURE"),
     ("B05", "OPERATION_RESULT: FAILURE"),
+    // Only a backup makes a repository.
+    ("R17", "repositories"),
+    ("M10", "repositories"),
     // Refused with the other errors of the environment, before anything is begun.
     ("B35", "Creating snapshot for "),
 ];
