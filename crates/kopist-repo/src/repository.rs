@@ -253,7 +253,7 @@ impl Repository {
 
     /// The index blobs that count now (a listing), and the deletion watermark in Unix seconds.
     pub fn active_index_blobs(&self) -> Result<(Vec<BlobId>, Option<i64>)> {
-        let ActiveSet { blobs, watermark } = self.inner.active()?;
+        let ActiveSet { blobs, watermark, .. } = self.inner.active()?;
         Ok((blobs, watermark))
     }
 

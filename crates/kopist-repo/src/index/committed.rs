@@ -8,7 +8,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use kopist_blob::{BlobId, BlobMeta};
-use kopist_format::index::Index;
+use kopist_format::{epoch::BlobInfo, index::Index};
 use parking_lot::{Mutex, RwLock};
 
 use super::{IndexView, Segment, segment::choose_merged};
@@ -20,6 +20,11 @@ use crate::{
 
 /// Index blobs fetched at once.
 const PARALLEL: usize = 16;
+/// Index blobs from this length on are fetched by few: each is in memory twice while it is
+/// decrypted.
+const LARGE: u64 = 4 << 20;
+/// So many.
+const PARALLEL_LARGE: usize = 2;
 /// Loading is tried this often when blobs vanish (another client compacts and cleans up).
 const ATTEMPTS: u32 = 10;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -35,6 +40,26 @@ pub(crate) struct ActiveSet {
     pub(crate) blobs: Vec<BlobId>,
     /// The deletion watermark, Unix seconds.
     pub(crate) watermark: Option<i64>,
+    /// Those of the blobs that are large.
+    pub(crate) large: HashSet<BlobId>,
+}
+
+impl ActiveSet {
+    /// The blobs that a listing has shown.
+    pub(crate) fn new<'a>(
+        listed: impl IntoIterator<Item = &'a BlobInfo>,
+        watermark: Option<i64>,
+    ) -> Self {
+        let mut set = Self { watermark, ..Self::default() };
+        for blob in listed {
+            let id = BlobId::from(blob.name.as_str());
+            if blob.length >= LARGE {
+                set.large.insert(id.clone());
+            }
+            set.blobs.push(id);
+        }
+        set
+    }
 }
 
 /// How index blobs are found and read.
@@ -169,17 +194,22 @@ impl CommittedIndex {
                 "found too many index blobs, this makes everything slow; run maintenance"
             );
         }
-        let missing: Vec<&BlobId> =
-            set.blobs.iter().filter(|blob| !loader.segments.contains_key(*blob)).collect();
-        let loaded = parallel_map(&missing, PARALLEL, |blob| match self.load_one(source, blob) {
-            Ok(segment) => Ok(Some(((*blob).clone(), segment))),
-            Err(e) if source.is_permissive() => {
-                tracing::warn!(%blob, error = %e, "skipping an index blob that does not open");
-                Ok(None)
-            }
-            Err(e) => Err(e),
-        })?;
-        loader.segments.extend(loaded.into_iter().flatten());
+        let missing = set.blobs.iter().filter(|blob| !loader.segments.contains_key(*blob));
+        let (large, small): (Vec<&BlobId>, Vec<&BlobId>) =
+            missing.partition(|blob| set.large.contains(*blob));
+        for (blobs, parallel) in [(small, PARALLEL), (large, PARALLEL_LARGE)] {
+            let loaded = parallel_map(&blobs, parallel, |blob| {
+                match self.load_one(source, blob) {
+                    Ok(segment) => Ok(Some(((*blob).clone(), segment))),
+                    Err(e) if source.is_permissive() => {
+                        tracing::warn!(%blob, error = %e, "skipping an index blob that does not open");
+                        Ok(None)
+                    }
+                    Err(e) => Err(e),
+                }
+            })?;
+            loader.segments.extend(loaded.into_iter().flatten());
+        }
         Ok(())
     }
 
@@ -189,7 +219,8 @@ impl CommittedIndex {
         source: &dyn IndexSource,
         blobs: &[BlobId],
     ) -> Result<Vec<Index<SharedIndexBytes>>> {
-        parallel_map(blobs, PARALLEL, |blob| Ok(self.load_one(source, blob)?.index.clone()))
+        // Their lengths are not known here.
+        parallel_map(blobs, PARALLEL_LARGE, |blob| Ok(self.load_one(source, blob)?.index.clone()))
     }
 
     fn load_one(&self, source: &dyn IndexSource, blob: &BlobId) -> Result<Arc<Segment>> {

@@ -91,9 +91,7 @@ impl EpochManager {
         parameters: &EpochParameters,
     ) -> Result<ActiveSet> {
         let listed = self.state(store, clock, parameters, SignedDuration::ZERO)?;
-        let active = listed.state.active_set();
-        let blobs = active.into_iter().map(|blob| BlobId::from(blob.name.as_str())).collect();
-        Ok(ActiveSet { blobs, watermark: listed.state.watermark() })
+        Ok(ActiveSet::new(listed.state.active_set(), listed.state.watermark()))
     }
 
     /// Stores the shards of a session's index in the current epoch; returns their names in order.

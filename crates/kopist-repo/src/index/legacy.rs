@@ -65,9 +65,7 @@ fn infos(listed: Vec<BlobMeta>) -> Vec<BlobInfo> {
 
 /// The names of the indexes that count.
 pub(crate) fn active(source: &dyn IndexSource) -> Result<ActiveSet> {
-    let active = active_blobs(source)?;
-    let blobs = active.iter().map(|blob| BlobId::from(blob.name.as_str())).collect();
-    Ok(ActiveSet { blobs, watermark: None })
+    Ok(ActiveSet::new(&active_blobs(source)?, None))
 }
 
 /// Stores the index of a session.
