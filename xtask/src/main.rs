@@ -9,10 +9,11 @@ mod bench;
 mod demo;
 mod fuzz;
 mod image;
+mod pages;
 mod step;
 mod test;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 const USAGE: &str = "\
 usage: cargo xtask CHORE
@@ -23,6 +24,7 @@ usage: cargo xtask CHORE
   image [TAG]       build the container image with buildah
   image-test        only the image's part of `test`: build it, back up and restore in it, run the
                     mover's scenarios in it
+  pages [DIR]       write the manual page and the completions (bash, zsh, fish) into DIR
   fuzz [SECONDS]    run every fuzz target for SECONDS (default 60)
   bench [ROUNDS]    measure kopist and kopia in turns, print a table (default 3 rounds)
 ";
@@ -31,9 +33,10 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let rest = arguments.get(1..).unwrap_or_default();
     let result = match arguments.first().map(String::as_str) {
-        Some("demo") => demo::run(rest.first().map(std::path::Path::new)),
+        Some("demo") => demo::run(rest.first().map(Path::new)),
         Some("test") => test::run(),
         Some("image") => image::build_release(rest.first().map_or("kopist:latest", String::as_str)),
+        Some("pages") => pages::write(rest.first().map_or(Path::new("pages"), Path::new)),
         Some("image-test") => image::test(),
         Some("fuzz") => step::number(rest.first(), 60).and_then(fuzz::run),
         Some("bench") => step::number(rest.first(), 3).and_then(bench::run),

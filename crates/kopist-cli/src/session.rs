@@ -198,9 +198,14 @@ impl Session {
 /// The error of opening, with the words around it that scripts look for.
 pub fn open_error(error: kopist_repo::RepoError) -> CommandError {
     match error {
-        kopist_repo::RepoError::InvalidPassword => {
-            CommandError::from(error).context("unable to create format manager")
-        }
+        kopist_repo::RepoError::InvalidPassword => CommandError::new(
+            "unable to create format manager: invalid repository password; \
+             pass the right one with --password or KOPIA_PASSWORD",
+        ),
+        kopist_repo::RepoError::NotInitialized => CommandError::new(format!(
+            "{error}; 'kopia repository create' makes one there, and --path, --bucket or \
+             --prefix may point elsewhere"
+        )),
         error => error.into(),
     }
 }

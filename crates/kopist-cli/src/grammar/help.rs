@@ -276,20 +276,20 @@ pub fn completions(root: &'static Command, path: &[&'static Command], word: &str
     help.into_iter().chain(shown.map(|c| c.name.to_owned())).collect()
 }
 
-/// The script that makes bash ask the program for completions.
+/// The script that makes bash ask the program for completions, under this name and our own.
 pub fn bash_script(program: &str) -> String {
     format!(
         "_{program}_complete() {{\n    local word=\"${{COMP_WORDS[COMP_CWORD]}}\"\n    \
          COMPREPLY=( $(compgen -W \"$(\"${{COMP_WORDS[0]}}\" --completion-bash \
          \"${{COMP_WORDS[@]:1:COMP_CWORD}}\")\" -- \"$word\") )\n}}\n\
-         complete -F _{program}_complete -o default {program}\n"
+         complete -F _{program}_complete -o default {program} kopist\n"
     )
 }
 
 /// The script that makes zsh ask the program for completions.
 pub fn zsh_script(program: &str) -> String {
     format!(
-        "#compdef {program}\nautoload -U compinit && compinit\n\
+        "#compdef {program} kopist\nautoload -U compinit && compinit\n\
          autoload -U bashcompinit && bashcompinit\n\n{}",
         bash_script(program)
     )
