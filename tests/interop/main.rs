@@ -16,6 +16,8 @@
 //!   expands and backs up the other's placeholders;
 //! - [`rewritten`]: both compare, repair, rename and migrate snapshots alike;
 //! - [`restores`]: random trees, restored by both over whatever is there, with random flags;
+//! - [`policies`], [`trees`], [`histories`]: random ones, which both resolve, store and thin out
+//!   alike;
 //! - [`hostile`]: repositories prepared so that a restore writes where it should not;
 //! - [`kill`]: `kill -9` in the middle of a backup;
 //! - [`maintenance`]: one repository, maintained by both for weeks;
@@ -30,10 +32,12 @@ mod bad_input;
 mod bad_network;
 mod cli;
 mod dedup;
+mod histories;
 mod hostile;
 mod kill;
 mod maintenance;
 mod pair;
+mod policies;
 #[path = "../program.rs"]
 mod program;
 mod reads;
@@ -41,5 +45,6 @@ mod restores;
 mod rewritten;
 mod shallow;
 mod stores;
+mod trees;
 mod turns;
 mod writes;

@@ -26,11 +26,11 @@ pub(crate) fn start_of_pack(settings: &Settings, data: &mut Vec<u8>) -> Result<(
 pub(crate) struct PackTail(Vec<u8>);
 
 impl PackTail {
-    /// The tail of a pack whose other bytes are `data`; `entries` go into the local index.
+    /// The tail of a pack that has `length` bytes so far; `entries` go into the local index.
     pub(crate) fn build<'a>(
         crypto: &Crypto,
         index_version: u8,
-        data: &[u8],
+        length: usize,
         entries: impl Iterator<Item = &'a Entry>,
     ) -> Result<Self> {
         let fail = |e: Box<dyn std::error::Error + Send + Sync>| RepoError::Format {
@@ -43,7 +43,7 @@ impl PackTail {
         }
         let index = builder.build_local(index_version, random()?).map_err(|e| fail(e.into()))?;
 
-        let mut tail = vec![0; padding_length(data.len())];
+        let mut tail = vec![0; padding_length(length)];
         getrandom::fill(&mut tail).map_err(RepoError::Random)?;
         let start = tail.len();
         let hash = crypto.hasher.hash(&index);
@@ -51,7 +51,7 @@ impl PackTail {
         let number = |n: usize| u32::try_from(n).map_err(|e| fail(e.into()));
         let postamble = Postamble {
             iv: hash.as_slice().to_vec(),
-            offset: number(data.len() + start)?,
+            offset: number(length + start)?,
             length: number(tail.len() - start)?,
         };
         tail.extend(postamble.encode().map_err(|e| fail(e.into()))?);

@@ -46,7 +46,8 @@ pub fn judge(
         .collect()
 }
 
-/// What retention would delete of a source.
+/// What retention would delete of a source. Whatever the policy says, the last complete snapshot
+/// stays: counts below zero would delete everything, which nobody means.
 pub fn expired(
     view: &ManifestView,
     source: &SourceInfo,
@@ -57,10 +58,18 @@ pub fn expired(
     for manifest in store::snapshots_of(view, source) {
         by_source.entry((&manifest.source).into()).or_default().push(manifest);
     }
-    let judged = by_source
-        .into_iter()
-        .flat_map(|(source, snapshots)| judge(snapshots, &source, &policies, zone));
-    Ok(judged.filter(Judged::is_expired).map(|judged| judged.manifest).collect())
+    let mut expired = Vec::new();
+    for (source, snapshots) in by_source {
+        let judged = judge(snapshots, &source, &policies, zone);
+        let time = |judged: &Judged| (judged.manifest.start_time, judged.manifest.end_time);
+        let is_complete = |judged: &&Judged| judged.manifest.is_complete();
+        let last = judged.iter().filter(is_complete).map(time).max();
+        let goes = |judged: &Judged| {
+            judged.is_expired() && !(judged.manifest.is_complete() && Some(time(judged)) == last)
+        };
+        expired.extend(judged.into_iter().filter(goes).map(|judged| judged.manifest));
+    }
+    Ok(expired)
 }
 
 /// Deletes the snapshots of a source that retention does not keep and returns them.

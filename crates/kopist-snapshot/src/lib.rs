@@ -3,7 +3,7 @@
 //! - [`source`]: who backs up what; [`policy`]: how; [`ignore`]: what is left out;
 //!   [`retention`]: what is kept. All four are pure.
 //! - [`fs`]: the trees that are backed up; [`upload`]: getting one into a repository;
-//!   [`actions`]: commands that run around it.
+//!   [`actions`]: commands that run around it; [`estimate`](mod@estimate): how large it would be.
 //! - [`store`]: snapshots and policies as they are stored; [`create`](mod@create),
 //!   [`expire`]: making and deleting snapshots.
 //! - [`browse`]: looking into snapshots; [`resolve`]: which one a path means;
@@ -21,6 +21,7 @@ pub mod browse;
 pub mod create;
 pub mod diff;
 mod error;
+pub mod estimate;
 pub mod expire;
 pub mod fix;
 pub mod fs;

@@ -51,6 +51,11 @@ impl DirBuilder {
         self.entries.len()
     }
 
+    /// The entries so far, in the order in which they came.
+    pub fn entries(&self) -> impl Iterator<Item = &DirEntry> {
+        self.entries.iter()
+    }
+
     /// Whether there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -7,7 +7,7 @@ use super::EncryptionError;
 /// Length of a nonce in bytes.
 pub(crate) const NONCE_LENGTH: usize = 12;
 /// Length of a tag in bytes.
-const TAG_LENGTH: usize = 16;
+pub(crate) const TAG_LENGTH: usize = 16;
 /// What sealing adds: nonce and tag.
 pub(crate) const OVERHEAD: usize = NONCE_LENGTH + TAG_LENGTH;
 
@@ -58,6 +58,28 @@ pub(crate) fn seal(
         return Err(EncryptionError::Seal);
     };
     out.extend_from_slice(tag.as_ref());
+    Ok(())
+}
+
+/// Turns a plaintext into nonce, ciphertext and tag, in its own memory: the buffer has room for
+/// the nonce in front of it and for the tag behind it.
+pub(crate) fn seal_in_place(
+    aead: Aead,
+    key: &[u8],
+    nonce: [u8; NONCE_LENGTH],
+    aad: &[u8],
+    buffer: &mut [u8],
+) -> Result<(), EncryptionError> {
+    let key = aead.key(key)?;
+    let (head, rest) = buffer.split_at_mut_checked(NONCE_LENGTH).ok_or(EncryptionError::Seal)?;
+    let end = rest.len().checked_sub(TAG_LENGTH).ok_or(EncryptionError::Seal)?;
+    let (body, tail) = rest.split_at_mut(end);
+    head.copy_from_slice(&nonce);
+    let nonce = Nonce::assume_unique_for_key(nonce);
+    let tag = key
+        .seal_in_place_separate_tag(nonce, Aad::from(aad), body)
+        .map_err(|_| EncryptionError::Seal)?;
+    tail.copy_from_slice(tag.as_ref());
     Ok(())
 }
 

@@ -25,6 +25,11 @@ use crate::ecc::{EccError, EccParameters, ReedSolomon};
 /// Encryption of a repository created without a choice.
 pub const DEFAULT_ENCRYPTION: &str = "AES256-GCM-HMAC-SHA256";
 
+/// Room in front of a plaintext that is sealed in place.
+pub const SEAL_HEAD: usize = aead::NONCE_LENGTH;
+/// Room behind it.
+pub const SEAL_TAIL: usize = aead::TAG_LENGTH;
+
 /// Every encryption of the format.
 const ALGORITHMS: [(&str, Aead); 2] = [
     ("AES256-GCM-HMAC-SHA256", Aead::Aes256Gcm),
@@ -130,6 +135,21 @@ impl ContentCipher {
         out: &mut Vec<u8>,
     ) -> Result<(), EncryptionError> {
         self.seal_with(aead::random_nonce()?, plaintext, iv, out)
+    }
+
+    /// Whether [`seal_in_place`](Self::seal_in_place) can be used; not with error correction.
+    pub fn seals_in_place(&self) -> bool {
+        self.ecc.is_none()
+    }
+
+    /// Like [`seal`](Self::seal), in the memory of the plaintext, so that a large one exists only
+    /// once: `buffer` is [`SEAL_HEAD`] bytes of room, the plaintext, [`SEAL_TAIL`] bytes of room.
+    /// After an error what is in it is worth nothing.
+    pub fn seal_in_place(&self, buffer: &mut [u8], iv: &[u8]) -> Result<(), EncryptionError> {
+        if self.ecc.is_some() {
+            return Err(EncryptionError::Seal);
+        }
+        aead::seal_in_place(self.aead, &*self.key(iv)?, aead::random_nonce()?, iv, buffer)
     }
 
     /// The plaintext of something sealed under this IV; damage is repaired if there is error

@@ -15,7 +15,7 @@ use super::{Chunk, ContentSource, indirect::encode_chunks, load_chunks};
 use crate::{
     RepositoryWriter,
     error::{RepoError, Result},
-    writer::Promise,
+    writer::{Gathering, Plain, Promise, Stream},
 };
 
 /// How an object is written.
@@ -35,7 +35,6 @@ pub struct ObjectOptions {
 
 /// Chunks of at least this many bytes are given to another thread if one is free.
 const WORTH_A_THREAD: usize = 128 << 10;
-
 /// Receives the bytes of one object; see [`RepositoryWriter::object_writer`].
 ///
 /// Memory: one chunk, and one for each free processor that works ahead
@@ -44,13 +43,16 @@ pub struct ObjectWriter<'w> {
     writer: &'w RepositoryWriter,
     options: Arc<ObjectOptions>,
     splitter: Splitter,
+    max_chunk: usize,
     /// The chunk that has begun.
-    buffer: Vec<u8>,
+    buffer: Gathering,
     chunks: Vec<Slot>,
     /// Chunks before this one are stored.
     settled: usize,
     /// Bytes in finished chunks.
     position: u64,
+    /// Counts as large from the first large chunk on.
+    stream: Option<Stream>,
 }
 
 /// A finished chunk.
@@ -72,11 +74,13 @@ impl RepositoryWriter {
         ObjectWriter {
             writer: self,
             splitter: algorithm.new_splitter(),
+            max_chunk: algorithm.max_chunk_size(),
             options: Arc::new(options),
-            buffer: Vec::new(),
+            buffer: empty(),
             chunks: Vec::new(),
             settled: 0,
             position: 0,
+            stream: None,
         }
     }
 
@@ -126,14 +130,14 @@ impl ObjectWriter<'_> {
     pub fn write_data(&mut self, mut data: &[u8]) -> Result<()> {
         while !data.is_empty() {
             let Some(cut) = self.splitter.next_cut(data) else {
-                self.buffer.extend_from_slice(data);
+                self.buffer.extend(data, self.max_chunk);
                 return Ok(());
             };
             let (chunk, rest) = data.split_at_checked(cut).unwrap_or((data, &[]));
-            if self.buffer.is_empty() && chunk.len() < WORTH_A_THREAD {
-                self.put_chunk(chunk)?; // in place: the caller's buffer holds all of it
+            if self.buffer.len() == 0 && chunk.len() < WORTH_A_THREAD {
+                self.put_chunk(Plain::Borrowed(chunk))?; // in place: the caller's buffer holds all of it
             } else {
-                self.buffer.extend_from_slice(chunk);
+                self.buffer.extend(chunk, self.max_chunk);
                 self.put_buffer()?;
             }
             data = rest;
@@ -144,34 +148,33 @@ impl ObjectWriter<'_> {
     /// Stores the chunk in the buffer, on another thread if that is worth it and one is free.
     fn put_buffer(&mut self) -> Result<()> {
         self.settle(false)?;
-        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut buffer = std::mem::replace(&mut self.buffer, empty());
         if buffer.len() >= WORTH_A_THREAD {
+            if self.stream.is_none() {
+                self.stream = Some(self.writer.stream());
+            }
             let (start, length) = (self.position, buffer.len() as u64);
             let options = Arc::clone(&self.options);
-            let work = move |writer: &RepositoryWriter, buffer: Vec<u8>| {
-                let object = write_chunk(writer, &buffer, &options);
-                writer.give_buffer(buffer);
-                object
+            let work = move |writer: &RepositoryWriter, buffer: Gathering| {
+                write_chunk(writer, buffer.into(), &options)
             };
             match self.writer.ahead(buffer, work) {
                 Ok(object) => {
                     self.chunks.push(Slot::Ahead { start, length, object });
                     self.position += length;
-                    self.buffer = self.writer.take_buffer();
                     return Ok(());
                 }
                 Err(back) => buffer = back,
             }
         }
-        let result = self.put_chunk(&buffer);
-        buffer.clear();
-        self.buffer = buffer;
-        result
+        self.put_chunk(buffer.into())?;
+        self.buffer = Gathering::Small(self.writer.take_buffer());
+        Ok(())
     }
 
-    fn put_chunk(&mut self, data: &[u8]) -> Result<()> {
+    fn put_chunk(&mut self, data: Plain<'_>) -> Result<()> {
+        let length = data.bytes().len() as u64;
         let object = write_chunk(self.writer, data, &self.options)?;
-        let length = data.len() as u64;
         self.chunks.push(Slot::Stored(Chunk { start: self.position, length, object }));
         self.position += length;
         Ok(())
@@ -213,11 +216,10 @@ impl ObjectWriter<'_> {
 
     /// Stores the rest and returns the object's id.
     pub fn finish(mut self) -> Result<ObjectId> {
-        if !self.buffer.is_empty() || self.chunks.is_empty() {
+        if self.buffer.len() > 0 || self.chunks.is_empty() {
             // The last chunk needs no other thread: this one has nothing else to do.
-            let buffer = std::mem::take(&mut self.buffer);
-            self.put_chunk(&buffer)?;
-            self.writer.give_buffer(buffer);
+            let buffer = std::mem::replace(&mut self.buffer, empty());
+            self.put_chunk(buffer.into())?;
         }
         self.assemble()
     }
@@ -260,26 +262,34 @@ impl std::fmt::Debug for ObjectWriter<'_> {
     }
 }
 
+fn empty() -> Gathering {
+    Gathering::Small(Vec::new())
+}
+
 /// Stores one chunk. With index version 1 it is compressed here, which the id records as `Z`.
 fn write_chunk(
     writer: &RepositoryWriter,
-    data: &[u8],
+    data: Plain<'_>,
     options: &ObjectOptions,
 ) -> Result<ObjectId> {
     let ObjectOptions { prefix, compressor, .. } = options;
     if writer.repository().parameters().index_version >= 2 {
-        return Ok(writer.write_content(data, *prefix, *compressor)?.into());
+        return Ok(writer.write_plain(data, *prefix, *compressor)?.into());
     }
     if let (None, Some(compressor)) = (prefix, compressor) {
         let mut packed = Vec::new();
         let smaller = compressor
-            .compress(data, &mut packed)
+            .compress(data.bytes(), &mut packed)
             .map_err(|e| RepoError::format(format!("chunk of {}", options.description), e))?;
         if smaller {
-            return Ok(ObjectId::compressed(writer.write_content(&packed, None, None)?));
+            return Ok(ObjectId::compressed(writer.write_plain(
+                Plain::Owned(packed),
+                None,
+                None,
+            )?));
         }
     }
-    Ok(writer.write_content(data, *prefix, None)?.into())
+    Ok(writer.write_plain(data, *prefix, None)?.into())
 }
 
 /// Stores a list of chunks as an object and returns the object that it describes.

@@ -26,6 +26,8 @@ pub(super) struct Ahead {
     busy: AtomicUsize,
     /// Jobs that are queued or running.
     jobs: AtomicUsize,
+    /// Large objects that are being written.
+    streams: AtomicUsize,
     queue: Mutex<Option<Sender<Job>>>,
 }
 
@@ -62,12 +64,22 @@ impl Drop for Busy<'_> {
     }
 }
 
+/// Counts a large object while it is written.
+pub(crate) struct Stream(Arc<Ahead>);
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.0.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Ahead {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
             busy: AtomicUsize::new(0),
             jobs: AtomicUsize::new(0),
+            streams: AtomicUsize::new(0),
             queue: Mutex::default(),
         }
     }
@@ -77,11 +89,13 @@ impl Ahead {
         Busy(&self.busy)
     }
 
-    /// Whether a processor is free; the caller's thread goes on and needs one, too.
+    /// Whether a processor is free. Each stream has a thread of its own and a chunk in memory.
     fn reserve(&self) -> bool {
         let busy = self.busy.load(Ordering::Relaxed);
+        let streams = self.streams.load(Ordering::Relaxed);
         let reserved = self.jobs.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |jobs| {
-            (busy.max(jobs) < self.limit).then_some(jobs + 1)
+            let free = busy.max(jobs) < self.limit && jobs + streams < self.limit.max(2);
+            free.then_some(jobs + 1)
         });
         reserved.is_ok()
     }
@@ -140,13 +154,14 @@ impl RepositoryWriter {
         Ok(Promise(receiver))
     }
 
+    /// A large object begins.
+    pub(crate) fn stream(&self) -> Stream {
+        self.ahead.streams.fetch_add(1, Ordering::Relaxed);
+        Stream(Arc::clone(&self.ahead))
+    }
+
     /// An empty buffer for a chunk.
     pub(crate) fn take_buffer(&self) -> Vec<u8> {
         self.shared.scratch.take()
-    }
-
-    /// Gives a buffer back.
-    pub(crate) fn give_buffer(&self, buffer: Vec<u8>) {
-        self.shared.scratch.give(buffer);
     }
 }

@@ -10,8 +10,10 @@ use kopist_format::{
 };
 
 use super::{
-    INDEX_INTERVAL, RepositoryWriter, count,
-    pending::{Pack, PackSlot},
+    INDEX_INTERVAL, RepositoryWriter,
+    block::{Block, LARGE, Plain, Sealed},
+    count,
+    pending::{Pack, PackData, PackSlot},
 };
 use crate::{
     content::{ContentInfo, open_content, open_payload},
@@ -24,9 +26,14 @@ use crate::{
 
 /// What is to be appended to a pack.
 struct Payload<'a> {
-    id: ContentId,
     /// Compressed already, not encrypted.
-    bytes: &'a [u8],
+    bytes: Plain<'a>,
+    meta: Meta,
+}
+
+/// What the index says about it.
+struct Meta {
+    id: ContentId,
     original_length: usize,
     compression: u32,
     deleted: bool,
@@ -36,13 +43,12 @@ struct Payload<'a> {
     keeps_age: bool,
 }
 
-impl<'a> Payload<'a> {
-    /// A content that exists. The payload stays as it is: what is authentic needs no second
+impl Meta {
+    /// Of a content that exists. The payload stays as it is: what is authentic needs no second
     /// compression, and what this program cannot compress any more can still be carried on.
-    fn again(info: &ContentInfo, bytes: &'a [u8]) -> Self {
+    fn again(info: &ContentInfo) -> Self {
         Self {
             id: info.id,
-            bytes,
             original_length: info.original_length as usize,
             compression: info.compression,
             deleted: info.deleted,
@@ -65,8 +71,19 @@ impl RepositoryWriter {
         prefix: Option<IdPrefix>,
         compressor: Option<Compressor>,
     ) -> Result<ContentId> {
+        self.write_plain(Plain::Borrowed(data), prefix, compressor)
+    }
+
+    /// Like [`write_content`](Self::write_content), with memory that the writer may keep: a large
+    /// content that is not compressed goes into its pack where it is.
+    pub(crate) fn write_plain(
+        &self,
+        data: Plain<'_>,
+        prefix: Option<IdPrefix>,
+        compressor: Option<Compressor>,
+    ) -> Result<ContentId> {
         let _busy = self.ahead.busy();
-        let hash = self.shared.repo.crypto().hasher.hash(data);
+        let hash = self.shared.repo.crypto().hasher.hash(data.bytes());
         self.write_hashed(data, &hash, prefix, compressor)
     }
 
@@ -82,13 +99,13 @@ impl RepositoryWriter {
         self.shared.repo.crypto().hasher.hash_many(data, &mut hashes);
         data.iter()
             .zip(&hashes)
-            .map(|(data, hash)| self.write_hashed(data, hash, prefix, compressor))
+            .map(|(data, hash)| self.write_hashed(Plain::Borrowed(data), hash, prefix, compressor))
             .collect()
     }
 
     fn write_hashed(
         &self,
-        data: &[u8],
+        data: Plain<'_>,
         hash: &Hash,
         prefix: Option<IdPrefix>,
         compressor: Option<Compressor>,
@@ -97,11 +114,15 @@ impl RepositoryWriter {
         self.before_writing()?;
         let _gate = shared.gate.read();
         count(&shared.counters.hashed_contents, 1);
-        count(&shared.counters.hashed_bytes, data.len() as u64);
+        let length = data.bytes().len() as u64;
+        count(&shared.counters.hashed_bytes, length);
 
         let id = ContentId::new(prefix, hash);
         let previous = match self.current(&id)? {
-            Some((_, false)) => return Ok(id),
+            Some((_, false)) => {
+                self.take_back(data);
+                return Ok(id);
+            }
             Some((timestamp, true)) => Some(timestamp),
             None => None,
         };
@@ -118,7 +139,7 @@ impl RepositoryWriter {
         };
         self.compress_and_append(id, data, compressor, previous)?;
         count(&shared.counters.new_contents, 1);
-        count(&shared.counters.new_bytes, data.len() as u64);
+        count(&shared.counters.new_bytes, length);
         Ok(id)
     }
 
@@ -126,49 +147,61 @@ impl RepositoryWriter {
     fn compress_and_append(
         &self,
         id: ContentId,
-        data: &[u8],
+        data: Plain<'_>,
         compressor: Option<Compressor>,
         previous: Option<i64>,
     ) -> Result<()> {
-        let scratch = &self.shared.scratch;
-        let mut packed = scratch.take();
-        let compression = match compressor {
-            Some(compressor)
-                if compressor
-                    .compress(data, &mut packed)
-                    .map_err(|e| RepoError::format(format!("content {id}"), e))? =>
-            {
-                compressor.header()
+        let original_length = data.bytes().len();
+        let mut bytes = data;
+        let mut compression = 0;
+        if let Some(compressor) = compressor {
+            let mut packed = self.shared.scratch.take();
+            let smaller = compressor
+                .compress(bytes.bytes(), &mut packed)
+                .map_err(|e| RepoError::format(format!("content {id}"), e))?;
+            if smaller {
+                compression = compressor.header();
+                self.take_back(std::mem::replace(&mut bytes, Plain::Owned(packed)));
+            } else {
+                self.shared.scratch.give(packed);
             }
-            _ => 0,
-        };
-        let payload = Payload {
-            id,
-            bytes: if compression == 0 { data } else { &packed },
-            original_length: data.len(),
-            compression,
-            deleted: false,
-            previous,
-            keeps_age: false,
-        };
-        self.append_payload(&payload)?;
-        scratch.give(packed);
-        Ok(())
+        }
+        let meta =
+            Meta { id, original_length, compression, deleted: false, previous, keeps_age: false };
+        self.append_payload(Payload { bytes, meta })
+    }
+
+    /// Memory that nobody needs any more.
+    fn take_back(&self, data: Plain<'_>) {
+        if let Plain::Owned(buffer) = data {
+            self.shared.scratch.give(buffer);
+        }
     }
 
     /// Encrypts outside of every lock, then appends to the pending pack.
-    fn append_payload(&self, payload: &Payload<'_>) -> Result<()> {
+    fn append_payload(&self, payload: Payload<'_>) -> Result<()> {
         let shared = &*self.shared;
-        let mut sealed = shared.scratch.take();
-        let id = payload.id;
-        shared
-            .repo
-            .crypto()
-            .cipher
-            .seal(payload.bytes, id.iv(), &mut sealed)
-            .map_err(|e| RepoError::format(format!("content {id}"), e))?;
-        self.append(payload, &sealed)?;
-        shared.scratch.give(sealed);
+        let cipher = &shared.repo.crypto().cipher;
+        let Payload { bytes, meta } = payload;
+        let id = meta.id;
+        let sealed = match bytes {
+            Plain::Block(block) if cipher.seals_in_place() => block.seal(cipher, id.iv()),
+            bytes if bytes.bytes().len() >= LARGE && cipher.seals_in_place() => {
+                let block = Block::of(bytes.bytes());
+                self.take_back(bytes);
+                block.seal(cipher, id.iv())
+            }
+            bytes => {
+                let mut sealed = shared.scratch.take();
+                let result = cipher.seal(bytes.bytes(), id.iv(), &mut sealed);
+                self.take_back(bytes);
+                result.map(|()| Sealed::Heap(sealed))
+            }
+        };
+        let sealed = sealed.map_err(|e| RepoError::format(format!("content {id}"), e))?;
+        if let Some(buffer) = self.append(&meta, sealed)? {
+            shared.scratch.give(buffer);
+        }
         Ok(())
     }
 
@@ -194,13 +227,18 @@ impl RepositoryWriter {
         Ok(view.find(id)?.map(|(_, entry)| (entry.timestamp, entry.deleted)))
     }
 
-    fn append(&self, content: &Payload<'_>, sealed: &[u8]) -> Result<()> {
+    /// Appends to the pending pack; memory that is not kept there comes back.
+    fn append(&self, content: &Meta, sealed: Sealed) -> Result<Option<Vec<u8>>> {
         let shared = &*self.shared;
         let id = content.id;
         let kind = PackKind::of_content(&id);
         let mut slot = shared.packs[kind as usize].lock();
         if content.previous.is_none() && shared.index.lock().get(&id).is_some() {
-            return Ok(()); // another thread was faster
+            return Ok(None); // another thread was faster
+        }
+        let max = shared.repo.parameters().max_pack_size;
+        if slot.pack.as_ref().is_some_and(|pack| pack.is_full_before(sealed.bytes().len(), max)) {
+            self.finish_pack(&mut slot);
         }
         let pack = match &mut slot.pack {
             Some(pack) => pack,
@@ -215,7 +253,7 @@ impl RepositoryWriter {
             id,
             pack: pack.name.clone(),
             offset: number("offset", pack.data.len())?,
-            packed_length: number("packed length", sealed.len())?,
+            packed_length: number("packed length", sealed.bytes().len())?,
             original_length: number("length", content.original_length)?,
             timestamp: match content.previous {
                 Some(previous) if content.keeps_age => previous.saturating_add(1),
@@ -226,14 +264,14 @@ impl RepositoryWriter {
             compression: content.compression,
             encryption_key: 0,
         };
-        pack.data.extend_from_slice(sealed);
+        count(&shared.counters.packed_bytes, sealed.bytes().len() as u64);
+        let buffer = pack.data.append(sealed);
         pack.entries.push(entry.clone());
         shared.index.lock().add_packing(entry);
-        count(&shared.counters.packed_bytes, sealed.len() as u64);
-        if pack.data.len() >= shared.repo.parameters().max_pack_size {
+        if pack.data.len() >= max {
             self.finish_pack(&mut slot);
         }
-        Ok(())
+        Ok(buffer)
     }
 
     /// Now in seconds, but later than the entry that is replaced.
@@ -246,8 +284,9 @@ impl RepositoryWriter {
         let shared = &*self.shared;
         let session = self.session_id()?;
         let name = kind.new_name(random()?, &session);
-        let mut data = shared.pack_buffers.take();
-        start_of_pack(shared.repo.settings(), &mut data)?;
+        let mut head = Vec::new();
+        start_of_pack(shared.repo.settings(), &mut head)?;
+        let data = PackData::new(head);
         Ok(Pack { name, data, entries: Vec::new(), tombstones: Vec::new() })
     }
 
@@ -309,7 +348,8 @@ impl RepositoryWriter {
             return Ok(());
         }
         let deleted = info.deleted && !undelete;
-        self.append_payload(&Payload { deleted, ..Payload::again(&info, &payload) })
+        let meta = Meta { deleted, ..Meta::again(&info) };
+        self.append_payload(Payload { bytes: Plain::Borrowed(&payload), meta })
     }
 
     /// Writes a content into another pack whose decrypted payload is at hand, unless it has
@@ -323,7 +363,8 @@ impl RepositoryWriter {
         if self.content_info(&info.id)?.as_ref() != Some(info) {
             return Ok(false);
         }
-        self.append_payload(&Payload { keeps_age: true, ..Payload::again(info, payload) })?;
+        let meta = Meta { keeps_age: true, ..Meta::again(info) };
+        self.append_payload(Payload { bytes: Plain::Borrowed(payload), meta })?;
         Ok(true)
     }
 

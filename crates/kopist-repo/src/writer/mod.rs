@@ -11,8 +11,8 @@
 //! * One [`RepositoryWriter`] is shared by reference between all threads of a run. Hashing,
 //!   compression and encryption run outside of every lock; only the copy into the pack buffer is
 //!   under the lock of its kind of pack.
-//! * Memory is bounded: two pending packs and [`WriterOptions::packs_in_flight`] full ones.
-//!   When the storage is slower than the writers, the writers wait.
+//! * Memory is bounded by [`WriterOptions::pack_memory`]; a large content goes into its pack in
+//!   the memory that it was read into. When the storage is slower than the writers, they wait.
 //! * The order *session marker → packs → index → marker away* is the durability promise: an
 //!   index never names a pack that was not acknowledged, so a crash at any point leaves a
 //!   repository that verifies, at worst with packs that nothing refers to.
@@ -23,6 +23,7 @@
 //! `sessions.go`.
 
 mod ahead;
+mod block;
 mod buffers;
 mod contents;
 mod flush;
@@ -40,7 +41,8 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::{Mutex, RwLock};
 
 use crate::{error::Result, repository::Repository};
-pub(crate) use ahead::Promise;
+pub(crate) use ahead::{Promise, Stream};
+pub(crate) use block::{Gathering, Plain};
 
 use ahead::Ahead;
 use buffers::Buffers;
@@ -51,11 +53,12 @@ use uploads::Uploads;
 /// An index is written at least this often, so that a killed run loses little.
 const INDEX_INTERVAL: SignedDuration = SignedDuration::from_mins(10);
 
-/// Memory of stored packs that is kept for the next ones; an emptied buffer may be twice as large
-/// as its pack.
-const SPARE_PACKS: usize = 4;
 /// Memory that is kept between the steps of single contents.
-const SPARE_SCRATCH: usize = 64 << 20;
+const SPARE_SCRATCH: usize = 16 << 20;
+/// Memory for packs where a pack is stored about as fast as the next one is made.
+const PACK_MEMORY_NEAR: usize = 48 << 20;
+/// Memory for packs where several on their way at once make up for the distance.
+const PACK_MEMORY_FAR: usize = 112 << 20;
 
 /// How a writer works.
 #[derive(Debug, Clone)]
@@ -65,6 +68,10 @@ pub struct WriterOptions {
     /// Full packs that may wait for the storage or be on their way (at least 1). Each takes up to
     /// the repository's maximal pack size and one content.
     pub packs_in_flight: usize,
+    /// Bytes of full packs that wait or are on their way, and of the one that is being filled.
+    /// However small, one pack may be on its way while the next is filled. `None` takes what suits
+    /// the store: 48 MiB for a directory of this machine, 112 MiB for others.
+    pub pack_memory: Option<usize>,
     /// Packs on their way at once (at least 1).
     pub upload_threads: usize,
     /// Threads that hash, compress and encrypt the chunks of large objects while no other
@@ -79,6 +86,7 @@ impl Default for WriterOptions {
         Self {
             purpose: String::new(),
             packs_in_flight: 3,
+            pack_memory: None,
             upload_threads: 3,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             compact_manifests: true,
@@ -146,7 +154,7 @@ struct Shared {
     session: Mutex<Option<Session>>,
     last_index: Mutex<Timestamp>,
     manifests: Mutex<manifests::PendingManifests>,
-    pack_buffers: Buffers,
+    pack_memory: usize,
     scratch: Buffers,
     counters: Counters,
 }
@@ -154,6 +162,11 @@ struct Shared {
 impl RepositoryWriter {
     pub(crate) fn new(repo: &Repository, options: WriterOptions) -> Result<Self> {
         repo.writable()?;
+        let pack_memory = options.pack_memory.unwrap_or_else(|| {
+            let near =
+                matches!(repo.store().storage_config().kind.as_str(), "filesystem" | "memory");
+            if near { PACK_MEMORY_NEAR } else { PACK_MEMORY_FAR }
+        });
         let shared = Arc::new(Shared {
             repo: repo.clone(),
             gate: RwLock::new(()),
@@ -162,7 +175,7 @@ impl RepositoryWriter {
             session: Mutex::new(None),
             last_index: Mutex::new(repo.clock().now()),
             manifests: Mutex::default(),
-            pack_buffers: Buffers::new(SPARE_PACKS * repo.parameters().max_pack_size),
+            pack_memory,
             scratch: Buffers::new(SPARE_SCRATCH),
             counters: Counters::default(),
             options,

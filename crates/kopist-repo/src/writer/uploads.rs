@@ -27,8 +27,21 @@ struct State {
     /// Packs that are queued, on their way, or failed; the latter wait to be tried again.
     packs: HashMap<PackName, Arc<Pack>>,
     failed: Vec<Arc<Pack>>,
-    /// Packs queued or on their way.
+    /// Packs queued or on their way, and their bytes.
     active: usize,
+    bytes: usize,
+}
+
+impl State {
+    fn begins(&mut self, pack: &Pack) {
+        self.active += 1;
+        self.bytes += pack.data.len();
+    }
+
+    fn ends(&mut self, pack: &Pack) {
+        self.active -= 1;
+        self.bytes -= pack.data.len();
+    }
 }
 
 #[derive(Default)]
@@ -45,14 +58,17 @@ impl Uploads {
     /// Hands a full pack over; waits while too many are on their way.
     pub(super) fn submit(&self, pack: Pack) {
         let limit = self.shared.options.packs_in_flight.max(1);
+        // Room for the next pack, which grows while this one is on its way.
+        let next = self.shared.repo.parameters().max_pack_size;
+        let room = self.shared.pack_memory.saturating_sub(pack.data.len().saturating_add(next));
         let pack = Arc::new(pack);
         {
             let (state, changed) = &*self.state;
             let mut state = state.lock();
-            while state.active >= limit {
+            while state.active > 0 && (state.active >= limit || state.bytes > room) {
                 changed.wait(&mut state);
             }
-            state.active += 1;
+            state.begins(&pack);
             state.packs.insert(pack.name.clone(), Arc::clone(&pack));
         }
         let queued = self.queue().and_then(|queue| queue.send(Arc::clone(&pack)).ok());
@@ -104,12 +120,12 @@ impl Uploads {
             let pack = {
                 let mut state = state.lock();
                 let Some(failed) = state.failed.pop() else { return Ok(()) };
-                state.active += 1;
+                state.begins(&failed);
                 failed
             };
             let result = store(&self.shared, &pack);
             let mut state = state.lock();
-            state.active -= 1;
+            state.ends(&pack);
             changed.notify_all();
             match result {
                 Ok(()) => {
@@ -161,14 +177,13 @@ fn upload(shared: &Shared, state: &(Mutex<State>, Condvar), pack: Arc<Pack>) {
         });
     let (state, changed) = state;
     let mut state = state.lock();
-    state.active -= 1;
+    state.ends(&pack);
     match result {
         Ok(()) => {
             state.packs.remove(&pack.name);
             drop(state);
-            if let Ok(pack) = Arc::try_unwrap(pack) {
-                shared.pack_buffers.give(pack.data);
-            }
+            // Before anybody takes its place.
+            drop(pack);
         }
         Err(error) => {
             tracing::warn!(pack = %pack.name, %error, "pack not stored, it will be tried again");
@@ -183,10 +198,12 @@ fn store(shared: &Shared, pack: &Pack) -> Result<()> {
     let repo = &shared.repo;
     repo.check_usable()?;
     let local = pack.entries.iter().chain(&pack.tombstones);
-    let tail = PackTail::build(repo.crypto(), repo.parameters().index_version, &pack.data, local)?;
+    let version = repo.parameters().index_version;
+    let tail = PackTail::build(repo.crypto(), version, pack.data.len(), local)?;
+    let pieces: Vec<&[u8]> = pack.data.pieces().chain([tail.as_bytes()]).collect();
     let id = BlobId::from(pack.name.as_str());
     let stored = repo
-        .put_blob(&id, &[&pack.data, tail.as_bytes()])
+        .put_blob(&id, &pieces)
         .map_err(|source| RepoError::PackNotStored { pack: id, source })?;
     shared.index.lock().pack_stored(pack);
     count(&shared.counters.packs, 1);

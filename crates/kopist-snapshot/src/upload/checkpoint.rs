@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use kopist_format::directory::{DirEntry, UtcNanos};
+use kopist_format::directory::{DirEntry, EntryType, UtcNanos};
 use kopist_format::snapshot::SnapshotManifest;
 use parking_lot::{Condvar, Mutex};
 
@@ -181,8 +181,17 @@ impl Run<'_> {
             }
         }
         let mut buffer = Vec::new();
+        if self.is_file {
+            // What exists of the file is the root, or a directory of its parts.
+            let mut parts = builder.entries();
+            match (parts.next().cloned(), parts.next()) {
+                (None, _) => return Ok(None),
+                (Some(only), None) => return Ok(Some(only)),
+                _ => {}
+            }
+        }
         self.write_directory(&mut buffer, dir, builder, "checkpoint")
-            .map(Some)
+            .map(|entry| Some(DirEntry { kind: EntryType::Directory, ..entry }))
             .map_err(|error| error.to_string())
     }
 }

@@ -14,7 +14,7 @@ use super::previous::{self, Previous};
 use super::run::{Run, Scratch, Task, count};
 use super::{UploadEvent, UploadSource, entry};
 use crate::fs::{Folder, Found, Kind, Metadata, describe, errno_text};
-use crate::ignore::{Candidate, Context, Verdict, code_points, is_cache_tag};
+use crate::ignore::{Candidate, Context, IgnoreError, Verdict, code_points, is_cache_tag};
 use crate::policy::PolicyTree;
 
 /// An entry that was listed and must be read.
@@ -285,17 +285,10 @@ impl Run<'_> {
         if self.options.no_ignore_rules {
             return Ok(Context::default());
         }
-        let base = match dir.rule_path(&dir.path) {
-            [] => String::new(),
-            path => format!("/{}", kopist_format::directory::lossy_text(path)),
-        };
-        let files = dir.policies.defined().map(|policy| &policy.files);
-        outer
-            .enter(&base, files, &mut |name| dir.folder.read_small(name.as_bytes(), MAX_DOT_FILE))
-            .map_err(|error| {
-                let text = error.to_string();
-                EnterError { cause: text.clone(), text }
-            })
+        rules_of(&*dir.folder, dir.rule_path(&dir.path), &dir.policies, outer).map_err(|error| {
+            let text = error.to_string();
+            EnterError { cause: text.clone(), text }
+        })
     }
 
     fn load_previous(&self, objects: &[ObjectId]) -> Vec<Previous> {
@@ -461,8 +454,13 @@ impl Run<'_> {
     pub(super) fn task_done(&self, scratch: &mut Scratch, dir: Arc<Dir>) {
         let mut dir = dir;
         while dir.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let finished =
-                if self.has_failed() { None } else { self.store_directory(scratch, &dir) };
+            let finished = if self.has_failed() {
+                None
+            } else if self.is_file {
+                dir.state.lock().builder.entries().next().cloned()
+            } else {
+                self.store_directory(scratch, &dir)
+            };
             let after = dir.after.lock().take();
             self.run_after(after);
             let Some(parent) = dir.parent.clone() else {
@@ -552,7 +550,22 @@ fn unreadable(cause: &str) -> String {
     format!("cannot create iterator: unable to read directory: {cause}")
 }
 
-fn is_cache_directory(folder: &dyn Folder) -> bool {
+/// The ignore rules of the directory at `path` below the root of the rules.
+pub(crate) fn rules_of(
+    folder: &dyn Folder,
+    path: &[u8],
+    policies: &PolicyTree,
+    outer: &Context,
+) -> Result<Context, IgnoreError> {
+    let base = match path {
+        [] => String::new(),
+        path => format!("/{}", kopist_format::directory::lossy_text(path)),
+    };
+    let files = policies.defined().map(|policy| &policy.files);
+    outer.enter(&base, files, &mut |name| folder.read_small(name.as_bytes(), MAX_DOT_FILE))
+}
+
+pub(crate) fn is_cache_directory(folder: &dyn Folder) -> bool {
     // The tag must be a file itself, not a link to one.
     let tag = folder.metadata(CACHE_TAG_FILE).ok().flatten();
     tag.is_some_and(|tag| tag.kind == Kind::File)

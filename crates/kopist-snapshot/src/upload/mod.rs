@@ -36,6 +36,7 @@ use kopist_format::id::ObjectId;
 use kopist_format::snapshot::SnapshotManifest;
 use kopist_repo::{RepoError, RepositoryWriter};
 
+pub(crate) use directory::{is_cache_directory, rules_of};
 pub use progress::{Silent, UploadEvent, UploadProgress};
 
 use crate::SourceInfo;

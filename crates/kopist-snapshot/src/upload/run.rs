@@ -11,10 +11,10 @@ use parking_lot::Mutex;
 
 use super::checkpoint::Checkpoints;
 use super::directory::{Dir, Listed};
-use super::file::{Parts, Stored};
+use super::file::Parts;
 
 use super::{UploadError, UploadEvent, UploadOptions, UploadProgress, UploadSource, Uploader};
-use crate::fs::Metadata;
+use crate::fs::{Kind, Metadata};
 use crate::ignore::Context;
 use crate::policy::PolicyTree;
 use crate::queue::Queue;
@@ -46,6 +46,8 @@ pub(super) struct Run<'a> {
     /// Where the source is for other programs; directories that an action put in the place of
     /// others keep their path.
     pub(super) local_path: Option<std::path::PathBuf>,
+    /// The source is a file: its entry is the root.
+    pub(super) is_file: bool,
 }
 
 /// Counters of the run.
@@ -111,6 +113,7 @@ impl<'a> Run<'a> {
             root: Mutex::new(None),
             workers: workers.clamp(1, 256),
             local_path: source.folder.local_path(),
+            is_file: source.metadata.kind == Kind::File,
         }
     }
 
@@ -143,13 +146,20 @@ impl<'a> Run<'a> {
         *root.after.lock() = after;
         self.task_done(&mut scratch, root.clone());
         drop(scratch);
+        self.run_workers(&root)?;
+        let entry = self.root.lock().take().ok_or(UploadError::WorkerPanic)?;
+        Ok(self.finish(entry))
+    }
+
+    /// Works until the root is done.
+    fn run_workers(&self, root: &Arc<Dir>) -> Result<(), UploadError> {
         let panicked = std::thread::scope(|scope| {
-            let checkpoints = scope.spawn(|| self.watch_checkpoints(&root));
+            let checkpoints = scope.spawn(|| self.watch_checkpoints(root));
             let workers: Vec<_> =
-                (1..self.workers).map(|_| scope.spawn(|| self.work(&root))).collect();
+                (1..self.workers).map(|_| scope.spawn(|| self.work(root))).collect();
             let mut panicked = false;
             // A panic here must not leave the other threads waiting for work.
-            let own = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.work(&root)));
+            let own = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.work(root)));
             panicked |= own.is_err();
             for worker in workers {
                 panicked |= worker.join().is_err();
@@ -160,29 +170,22 @@ impl<'a> Run<'a> {
         if let Some(error) = self.fatal.lock().take() {
             return Err(error);
         }
-        if panicked {
-            return Err(UploadError::WorkerPanic);
-        }
-        let entry = self.root.lock().take().ok_or(UploadError::WorkerPanic)?;
-        Ok(self.finish(entry))
+        if panicked { Err(UploadError::WorkerPanic) } else { Ok(()) }
     }
 
-    /// Uploads one file as the root of a snapshot. Previous snapshots and rules do not count.
+    /// Uploads one file as the root of a snapshot. Previous snapshots and rules do not count. Its
+    /// parts are read side by side, and checkpoints show what exists of it.
     pub(super) fn single_file(
         &self,
         source: &UploadSource,
         policies: &PolicyTree,
     ) -> Result<SnapshotManifest, UploadError> {
-        let mut scratch = Scratch::default();
-        let listed = Listed { name: source.name.clone().into(), metadata: source.metadata };
-        let stored =
-            self.store_single(&mut scratch, &*source.folder, &listed, policies.effective());
-        let file = match stored {
-            Stored::Entry(entry) => entry,
-            Stored::Failed { cause, .. } => return Err(UploadError::Source(cause)),
-            Stored::Stopped => return Err(UploadError::Source("canceled".to_owned())),
-            Stored::Fatal(error) => return Err(error),
-        };
+        let root = Dir::root(source, policies);
+        let file = Listed { name: source.name.clone().into(), metadata: source.metadata };
+        self.queue.push([Task::Files { dir: root.clone(), files: vec![file] }]);
+        self.run_workers(&root)?;
+        // Failures of the file ended the run.
+        let file = self.root.lock().take().ok_or_else(|| UploadError::Source("canceled".into()))?;
         let summary =
             DirSummary { size: file.size, files: 1, max_time: file.mtime, ..DirSummary::default() };
         Ok(self.finish(DirEntry { summary: Some(Box::new(summary)), ..file }))

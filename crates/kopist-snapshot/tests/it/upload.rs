@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use kopist_format::directory::{EntryType, UtcNanos};
@@ -575,4 +576,119 @@ fn placeholders_stand_for_what_was_stored() {
     let (_, other) = new_repository();
     let failed = snapshot(&other, &root);
     assert_eq!(failed.root_entry.unwrap().summary.unwrap().failed, 2);
+}
+
+/// The parts of a large file that are stored belong to no file yet when a checkpoint comes.
+#[test]
+fn checkpoints_refer_to_finished_parts() {
+    const PART: usize = 1 << 20;
+    let temp = tempfile::tempdir().unwrap();
+    let content = kopist_testkit::tree::Rng::new(5).bytes(5 * PART + 10);
+    let file = temp.path().join("large");
+    fs::write(&file, &content).unwrap();
+    let (blob_store, _) = new_repository();
+    let clock = Arc::new(ManualClock::new("2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap()));
+    let repo = open_at(blob_store, clock.clone());
+    let mut roots = Vec::new();
+    for path in [temp.path(), &file] {
+        set_policy(&repo, path, |policy| {
+            policy.upload.parallel_upload_above_size = Some(PART as i64);
+        });
+        let mut request = request(path);
+        request.upload.parallel = 1;
+        let (read, seen) = (Mutex::new(0), Mutex::new(Vec::new()));
+        let done = AtomicBool::new(false);
+        let writer = writer(&repo);
+        let progress = |event: &UploadEvent<'_>| match event {
+            UploadEvent::HashedBytes { bytes } => {
+                let before = *read.lock();
+                *read.lock() += *bytes as usize;
+                let now = before + *bytes as usize;
+                if before < 3 * PART && now >= 3 * PART {
+                    clock.advance(SignedDuration::from_mins(46));
+                    // The third part is not finished before the checkpoint is there.
+                    while !done.load(Ordering::Relaxed) {
+                        std::thread::sleep(std::time::Duration::from_millis(10));
+                    }
+                }
+            }
+            UploadEvent::Checkpoint { manifest } => {
+                let view = repo.manifests().unwrap();
+                let saved = store::load_snapshot(&view, manifest).unwrap();
+                let root = saved.root_entry.as_ref().unwrap();
+                assert!(root.is_dir());
+                for (name, entry) in tree(&repo, &saved.root_object().unwrap()) {
+                    assert!(name.starts_with(".checkpointed.large."), "{name}");
+                    let part = repo.read_object(&entry.object.unwrap()).unwrap();
+                    seen.lock().push(content.chunks(PART).position(|chunk| chunk == part).unwrap());
+                }
+                done.store(true, Ordering::Relaxed);
+            }
+            _ => {}
+        };
+        let created = kopist_snapshot::create(&writer, request, &progress).unwrap();
+        writer.flush().unwrap();
+        let mut seen = seen.lock().clone();
+        seen.sort_unstable();
+        assert_eq!(seen, [0, 1], "of {}", path.display());
+        let object = created.manifest.root_object().unwrap();
+        roots.push(match tree_or_nothing(&repo, &created.manifest).get("large") {
+            Some(entry) => entry.object.unwrap(),
+            None => object,
+        });
+        assert_eq!(created.manifest.stats.error_count, 0);
+    }
+    assert_eq!(roots[0], roots[1], "alone or in a directory, a file is the same object");
+    assert_eq!(repo.read_object(&roots[0]).unwrap(), content);
+}
+
+/// The entries of a snapshot of a directory; nothing for one of a file.
+fn tree_or_nothing(
+    repo: &kopist_repo::Repository,
+    manifest: &kopist_format::snapshot::SnapshotManifest,
+) -> BTreeMap<String, kopist_format::directory::DirEntry> {
+    let root = manifest.root_entry.as_ref().unwrap();
+    if root.is_dir() { tree(repo, &root.object.unwrap()) } else { BTreeMap::new() }
+}
+
+#[test]
+fn a_source_that_is_a_file_can_be_stopped_and_can_fail() {
+    let temp = tempfile::tempdir().unwrap();
+    let file = temp.path().join("file");
+    fs::write(&file, vec![7; 3 << 20]).unwrap();
+    let (_store, repo) = new_repository();
+    let create = |request| {
+        let created = kopist_snapshot::create(&writer(&repo), request, &Silent);
+        created.map(|created| created.manifest.stats.file_count).map_err(|e| e.to_string())
+    };
+    assert_eq!(create(request(&file)), Ok(1));
+    let stopped = request(&file);
+    stopped.upload.cancel.cancel();
+    assert_eq!(create(stopped), Err("canceled".to_owned()));
+    let gone = request(&file);
+    fs::remove_file(&file).unwrap();
+    assert_eq!(create(gone), Err("no such file or directory".to_owned()));
+}
+
+/// Retention never takes the last complete snapshot, whatever counts a policy has.
+#[test]
+fn the_last_complete_snapshot_is_not_expired() {
+    let temp = tempfile::tempdir().unwrap();
+    fs::write(temp.path().join("file"), "1").unwrap();
+    let (_store, repo) = new_repository();
+    set_policy(&repo, temp.path(), |policy| {
+        let retention = &mut policy.retention;
+        retention.keep_latest = Some(-3);
+        retention.keep_hourly = Some(0);
+        retention.keep_daily = Some(0);
+        retention.keep_weekly = Some(0);
+        retention.keep_monthly = Some(0);
+        retention.keep_annual = Some(0);
+    });
+    let first = snapshot(&repo, temp.path());
+    let last = snapshot(&repo, temp.path());
+    assert!(first.start_time < last.start_time);
+    let view = repo.manifests().unwrap();
+    let left = store::snapshots_of(&view, &source(temp.path().to_str().unwrap()));
+    assert_eq!(left.iter().map(|left| left.id.as_str()).collect::<Vec<_>>(), [last.id.as_str()]);
 }

@@ -43,7 +43,7 @@ fn run(app: &App, matches: &Matches) -> Outcome {
         let malformed = "unable to decode policy file as valid json";
         let policies: BTreeMap<String, Policy> = serde_json::from_str(&text).context(malformed)?;
         if !matches.flag("allow-unknown-fields")
-            && let Some(field) = policies.values().find_map(unknown_field)
+            && let Some(field) = policies.values().flat_map(unknown_fields).next()
         {
             let field = go_quote(&field).to_string();
             return Err(CommandError::new(format!("{malformed}: json: unknown field {field}")));
@@ -73,8 +73,8 @@ fn run(app: &App, matches: &Matches) -> Outcome {
     })
 }
 
-/// A key in any section that this version does not know.
-fn unknown_field(policy: &Policy) -> Option<String> {
+/// The keys of all sections that this version does not know.
+pub(super) fn unknown_fields(policy: &Policy) -> Vec<String> {
     let actions = &policy.actions;
     let commands = [
         &actions.before_folder,
@@ -100,7 +100,7 @@ fn unknown_field(policy: &Policy) -> Option<String> {
         &policy.upload.extra,
     ];
     let commands = commands.into_iter().flatten().map(|command| &command.extra);
-    sections.into_iter().chain(commands).flat_map(|extra| extra.keys()).next().cloned()
+    sections.into_iter().chain(commands).flat_map(|extra| extra.keys().cloned()).collect()
 }
 
 #[cfg(test)]
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn unknown_fields_are_found_in_every_section() -> Result<(), serde_json::Error> {
         let known = kopist_snapshot::policy::built_in();
-        assert_eq!(unknown_field(&known), None);
+        assert!(unknown_fields(&known).is_empty());
         for text in [
             r#"{"future":1}"#,
             r#"{"retention":{"future":1}}"#,
@@ -118,7 +118,7 @@ mod tests {
             r#"{"logging":{"entries":{"future":1}}}"#,
         ] {
             let policy: Policy = serde_json::from_str(text)?;
-            assert_eq!(unknown_field(&policy).as_deref(), Some("future"), "{text}");
+            assert_eq!(unknown_fields(&policy), ["future"], "{text}");
         }
         Ok(())
     }

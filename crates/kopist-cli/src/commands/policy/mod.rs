@@ -2,10 +2,10 @@
 
 mod change;
 mod delete;
+mod edit;
 mod export;
 mod import;
 mod list;
-mod planned;
 mod set;
 mod show;
 mod table;
@@ -18,7 +18,7 @@ use crate::grammar::Command;
 /// `policy`
 pub(super) static COMMAND: Command =
     Command::new("policy", "Work with policies.").aliases(&["policies"]).commands(&[
-        &planned::EDIT,
+        &edit::COMMAND,
         &list::COMMAND,
         &delete::COMMAND,
         &set::COMMAND,

@@ -294,7 +294,8 @@ impl<'a> Table<'a> {
             self.text(format!("    {} {}", action.command, action.arguments.join(" ")));
         } else {
             self.text("  Embedded script (stored in repository):");
-            self.text(format!("    {}", action.script.replace('\n', "\n    ")));
+            let lines: Vec<_> = action.script.lines().map(|line| format!("    {line}")).collect();
+            self.text(lines.join("\n"));
         }
         let mode = if action.mode.is_empty() { "sync" } else { &action.mode };
         let timeout = duration(action.timeout_seconds.saturating_mul(1_000_000_000));

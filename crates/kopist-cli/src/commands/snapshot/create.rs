@@ -209,7 +209,7 @@ impl<'a> Run<'a> {
                 let folder = StreamFolder::new(name, now, Box::new(io::stdin()));
                 Ok(UploadSource::stream(&absolute.to_string_lossy(), folder))
             }
-            None => self.local_tree(&absolute).context("unable to get local filesystem entry"),
+            None => local_tree(self.app, &absolute).context("unable to get local filesystem entry"),
         };
         self.app.info(format!("Snapshotting {source} ..."));
         let tree = match tree {
@@ -262,22 +262,6 @@ impl<'a> Run<'a> {
         Ok(source)
     }
 
-    /// Opens a path; a symbolic link is followed, but the source keeps its name.
-    fn local_tree(&self, path: &Path) -> Result<UploadSource, CommandError> {
-        let shown = path.display();
-        let stat = |error: io::Error| {
-            let error = kopist_snapshot::fs::errno_text(&error);
-            CommandError::new(format!("resolveSymlink: stat: lstat {shown}: {error}"))
-        };
-        let metadata = fs::symlink_metadata(path).map_err(stat)?;
-        if !metadata.is_symlink() {
-            return Ok(UploadSource::local(path)?);
-        }
-        let target = fs::canonicalize(path).context("resolveSymlink")?;
-        self.app.info(format!("{shown} resolved to {}", target.display()));
-        Ok(UploadSource::local(&target)?)
-    }
-
     /// Prints the result for one source.
     fn show(
         &self,
@@ -325,6 +309,22 @@ impl<'a> Run<'a> {
         }
         Ok(())
     }
+}
+
+/// Opens a path; a symbolic link is followed, but the source keeps its name.
+pub(super) fn local_tree(app: &App, path: &Path) -> Result<UploadSource, CommandError> {
+    let shown = path.display();
+    let stat = |error: io::Error| {
+        let error = kopist_snapshot::fs::errno_text(&error);
+        CommandError::new(format!("resolveSymlink: stat: lstat {shown}: {error}"))
+    };
+    let metadata = fs::symlink_metadata(path).map_err(stat)?;
+    if !metadata.is_symlink() {
+        return Ok(UploadSource::local(path)?);
+    }
+    let target = fs::canonicalize(path).context("resolveSymlink")?;
+    app.info(format!("{shown} resolved to {}", target.display()));
+    Ok(UploadSource::local(&target)?)
 }
 
 fn upload_options(matches: &Matches, session: &Session) -> Result<UploadOptions, CommandError> {

@@ -4,6 +4,7 @@
 //! each multiple of that size, and the object is the concatenation of the parts. Another cut
 //! would give another object than kopia's.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -27,6 +28,15 @@ pub(in crate::upload) struct Parts {
     stored: Mutex<Vec<Option<(ObjectId, u64)>>>,
     failure: Mutex<Option<Stored>>,
     pending: AtomicUsize,
+    /// A text that nothing else has.
+    unique: String,
+}
+
+impl Parts {
+    /// The same for one part.
+    fn unique_part(&self, index: usize) -> String {
+        format!("{}-{index}", self.unique)
+    }
 }
 
 /// Where a part begins and how long it is; the last one goes to the end of the file.
@@ -57,16 +67,15 @@ fn pieces(size: i64, part_size: u64) -> Vec<Piece> {
 }
 
 impl Run<'_> {
-    /// Stores a file in one go. With a directory, checkpoints can see what exists of it.
+    /// Stores a file in one go. Checkpoints can see what exists of it.
     pub(super) fn store_whole(
         &self,
         scratch: &mut Scratch,
-        dir: Option<&Dir>,
-        folder: &dyn Folder,
+        dir: &Dir,
         file: &Listed,
         recipe: &Recipe,
     ) -> Stored {
-        match self.store_piece(scratch, dir, folder, file, recipe, WHOLE) {
+        match self.store_piece(scratch, dir, file, recipe, WHOLE) {
             Ok((object, size)) => {
                 Stored::Entry(entry(&file.name, &file.metadata, size as i64, object, None))
             }
@@ -77,16 +86,13 @@ impl Run<'_> {
     fn store_piece(
         &self,
         scratch: &mut Scratch,
-        dir: Option<&Dir>,
-        folder: &dyn Folder,
+        dir: &Dir,
         file: &Listed,
         recipe: &Recipe,
         piece: Piece,
     ) -> Result<(ObjectId, u64), Stored> {
-        match dir {
-            Some(dir) => dir.child_path(&file.name, &mut scratch.path),
-            None => file.name.as_ref().clone_into(&mut scratch.path),
-        }
+        dir.child_path(&file.name, &mut scratch.path);
+        let folder = &*dir.folder;
         let mut data = self.open(folder, file, &scratch.path)?;
         let source = Source { head: &[], data: &mut *data, piece };
         let copied = self.copy(&mut scratch.buffer, dir, source, file, recipe);
@@ -107,7 +113,7 @@ impl Run<'_> {
         data: &mut dyn FileData,
     ) -> Stored {
         let source = Source { head, data: &mut *data, piece: WHOLE };
-        match self.copy(&mut scratch.buffer, Some(dir), source, file, recipe) {
+        match self.copy(&mut scratch.buffer, dir, source, file, recipe) {
             Ok((object, size)) => {
                 let _ = self.check_unchanged(data, file, &scratch.path);
                 Stored::Entry(entry(&file.name, &file.metadata, size as i64, object, None))
@@ -119,7 +125,7 @@ impl Run<'_> {
     fn copy(
         &self,
         buffer: &mut Vec<u8>,
-        dir: Option<&Dir>,
+        dir: &Dir,
         source: Source<'_>,
         file: &Listed,
         recipe: &Recipe,
@@ -170,6 +176,7 @@ impl Run<'_> {
             stored: Mutex::new(vec![None; pieces]),
             failure: Mutex::new(None),
             pending: AtomicUsize::new(pieces),
+            unique: unique(),
         });
         dir.add_tasks(1);
         let task = |index| Task::Part { parts: parts.clone(), index };
@@ -185,11 +192,14 @@ impl Run<'_> {
         let Parts { dir, file, recipe, part_size, .. } = parts;
         let pieces = pieces(file.metadata.size, *part_size);
         let Some(piece) = pieces.get(index) else { return };
-        match self.store_piece(scratch, Some(dir), &*dir.folder, file, recipe, *piece) {
+        match self.store_piece(scratch, dir, file, recipe, *piece) {
             Ok(stored) => {
                 if let Some(slot) = parts.stored.lock().get_mut(index) {
                     *slot = Some(stored);
                 }
+                // Until the file is put together only this makes checkpoints refer to it.
+                let entry = checkpoint_entry(file, stored.0, &parts.unique_part(index));
+                dir.state.lock().partial.push((entry.name.clone(), entry));
             }
             Err(stored) => {
                 parts.failure.lock().get_or_insert(stored);
@@ -217,6 +227,10 @@ impl Run<'_> {
             (None, None) => Stored::Stopped,
         };
         self.record(scratch, &parts.dir, &parts.file, stored);
+        let names: HashSet<_> = (0..parts.stored.lock().len())
+            .map(|index| checkpoint_name(&parts.file.name, &parts.unique_part(index)))
+            .collect();
+        parts.dir.state.lock().partial.retain(|(name, _)| !names.contains(name));
         Some(parts.dir.clone())
     }
 
@@ -238,25 +252,6 @@ impl Run<'_> {
             }
         }
     }
-
-    /// Stores a file in parts, one after the other.
-    pub(super) fn store_parts_here(
-        &self,
-        scratch: &mut Scratch,
-        folder: &dyn Folder,
-        file: &Listed,
-        recipe: &Recipe,
-        part_size: u64,
-    ) -> Stored {
-        let mut stored = Vec::new();
-        for piece in pieces(file.metadata.size, part_size) {
-            match self.store_piece(scratch, None, folder, file, recipe, piece) {
-                Ok(piece) => stored.push(piece),
-                Err(failure) => return failure,
-            }
-        }
-        self.concatenate(folder, file, recipe, &stored)
-    }
 }
 
 /// Reads until the buffer is full or the file ends.
@@ -273,19 +268,19 @@ fn fill(data: &mut dyn FileData, buffer: &mut [u8]) -> std::io::Result<usize> {
 
 /// What a checkpoint sees of a file in progress; gone when the file is done.
 struct InProgress<'d> {
-    dir: Option<&'d Dir>,
+    dir: &'d Dir,
     file: &'d Listed,
     unique: String,
 }
 
 impl<'d> InProgress<'d> {
-    fn new(dir: Option<&'d Dir>, file: &'d Listed) -> Self {
+    fn new(dir: &'d Dir, file: &'d Listed) -> Self {
         Self { dir, file, unique: String::new() }
     }
 
     /// Shows what is stored of the file so far.
     fn publish(&mut self, object: &mut ObjectWriter<'_>) -> Result<(), RepoError> {
-        let Some(dir) = self.dir else { return Ok(()) };
+        let dir = self.dir;
         let Some(object) = object.checkpoint()? else { return Ok(()) };
         if self.unique.is_empty() {
             self.unique = unique();
@@ -300,9 +295,9 @@ impl<'d> InProgress<'d> {
 
 impl Drop for InProgress<'_> {
     fn drop(&mut self) {
-        if let Some(dir) = self.dir.filter(|_| !self.unique.is_empty()) {
+        if !self.unique.is_empty() {
             let own = checkpoint_name(&self.file.name, &self.unique);
-            dir.state.lock().partial.retain(|(name, _)| *name != own);
+            self.dir.state.lock().partial.retain(|(name, _)| *name != own);
         }
     }
 }

@@ -106,7 +106,9 @@ impl Run<'_> {
                 self.record(scratch, dir, &file, stored);
                 continue;
             }
-            count(&self.counters.non_cached, 1);
+            if !self.is_file {
+                count(&self.counters.non_cached, 1);
+            }
             dir.child_path(&file.name, &mut scratch.path);
             let size = file.metadata.size;
             self.emit(UploadEvent::HashingFile { path: &scratch.path, size });
@@ -120,33 +122,11 @@ impl Run<'_> {
             } else if self.is_small(&recipe, size) {
                 self.read_small(scratch, dir, file, recipe, &mut small);
             } else {
-                let stored = self.store_whole(scratch, Some(dir), &*dir.folder, &file, &recipe);
+                let stored = self.store_whole(scratch, dir, &file, &recipe);
                 self.record(scratch, dir, &file, stored);
             }
         }
         self.store_small(scratch, dir, &mut small);
-    }
-
-    /// Stores the only file of a snapshot.
-    pub(super) fn store_single(
-        &self,
-        scratch: &mut Scratch,
-        folder: &dyn Folder,
-        file: &Listed,
-        policy: &Policy,
-    ) -> Stored {
-        self.emit(UploadEvent::HashingFile { path: &file.name, size: file.metadata.size });
-        let recipe = Recipe::new(policy, &file.name, file.metadata.size);
-        let stored = match recipe.parts_of(file.metadata.size) {
-            Some(part_size) => self.store_parts_here(scratch, folder, file, &recipe, part_size),
-            None => self.store_whole(scratch, None, folder, file, &recipe),
-        };
-        if let Stored::Entry(entry) = &stored {
-            count(&self.counters.files, 1);
-            count(&self.counters.total_bytes, entry.size.unsigned_abs());
-            self.emit(UploadEvent::HashedFile { path: &file.name, size: entry.size });
-        }
-        stored
     }
 
     fn store_link(&self, scratch: &mut Scratch, dir: &Dir, file: &Listed) -> Stored {
@@ -189,6 +169,7 @@ impl Run<'_> {
                 self.emit(UploadEvent::HashedFile { path: &scratch.path, size: entry.size });
                 dir.state.lock().builder.add(entry);
             }
+            Stored::Failed { cause, .. } if self.is_file => self.fail(UploadError::Source(cause)),
             Stored::Failed { text, .. } => {
                 let handling = &dir.policies.effective().error_handling;
                 let ignored = handling.ignore_file_errors.unwrap_or(false);
