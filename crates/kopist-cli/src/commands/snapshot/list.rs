@@ -37,7 +37,7 @@ const FLAGS: &[Flag] = &[
     Flag::switch("mtime", "Show modification times."),
     Flag::switch("owner", "Show owners."),
     Flag::switch("show-identical", "Show identical snapshots one by one.").short('l'),
-    Flag::switch("storage-stats", "Compute how much data each snapshot added."),
+    Flag::switch("storage-stats", "Compute how much data each snapshot added.").refused(),
     Flag::switch("reverse", "Newest first."),
     Flag::switch("all", "Include other users and hosts.").short('a'),
     Flag::int("max-results", "Number of snapshots to show for each source.").short('n'),
@@ -61,9 +61,6 @@ struct Listed<'a> {
 }
 
 fn run(app: &App, matches: &Matches) -> Outcome {
-    if matches.flag("storage-stats") {
-        return Err(CommandError::not_supported("'snapshot list --storage-stats'"));
-    }
     session::read(app, |session| {
         let repo = &session.repo;
         let view = repo.manifests()?;
