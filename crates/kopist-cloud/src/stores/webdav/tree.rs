@@ -149,15 +149,14 @@ impl DavTree {
             // One of those above is missing: make all, from the outermost.
             for (end, _) in parent.match_indices('/') {
                 let above = make(&parent[..end])?;
-                if !above.is_success() && above.status != 405 {
+                if !may_exist(&above) {
                     answer = above;
                     return Err(self.no_collection(&answer, target));
                 }
             }
             answer = make(parent)?;
         }
-        // 405 says that it exists.
-        if answer.is_success() || answer.status == 405 {
+        if may_exist(&answer) {
             return Ok(());
         }
         Err(self.no_collection(&answer, target))
@@ -199,6 +198,13 @@ impl DavTree {
             tracing::debug!(%error, "the remains of a failed write stay");
         }
     }
+}
+
+/// Whether a collection may be there after the answer to a request to make it: 405 says that it
+/// exists, and Apache says 403 when another request makes it at the same time. What is put there
+/// next is answered 403 as well if that was meant.
+fn may_exist(made: &Answer) -> bool {
+    made.is_success() || matches!(made.status, 403 | 405)
 }
 
 impl Tree for DavTree {
