@@ -83,8 +83,10 @@ fn scenarios(buildah: &Buildah, container: &str) -> Result {
     headline(WHAT);
     let root = buildah.output(&["mount", container])?;
     let mut command = Command::new(cargo());
+    // The whole workspace has the features that its tests were built with; one package alone
+    // would have others, and everything would be compiled once more.
     command
-        .args(["test", "--locked", "--package", "kopist-mover", "--test", "it", "--", "walk::"])
+        .args(["test", "--workspace", "--locked", "--test", "it", "--", "walk::"])
         .env("KOPIST_IMAGE_ROOT", root.trim())
         .current_dir(kopist_testkit::checkout());
     step::succeed(&mut command)
