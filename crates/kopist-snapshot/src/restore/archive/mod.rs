@@ -1,6 +1,6 @@
 //! Restoring to an archive: one stream of entries, in the order of the tree.
 //!
-//! A directory comes before what is in it. One thread walks and reads ahead ([`read`]), the
+//! A directory comes before what is in it. One thread walks and reads ahead (`read.rs`), the
 //! caller's writes. Files whose contents are known to be lost are left out; if a part of a large
 //! file turns out to be unreadable after its beginning was written, zeros take its place, for an
 //! archive has no way back, and it is reported like every error.
