@@ -1,4 +1,5 @@
-//! Flags of the storage providers, the same for connect, create, sync-to and repair.
+//! The storage providers: their flags, and a command for each below connect, create, sync-to and
+//! repair.
 
 use crate::grammar::Flag;
 
@@ -134,3 +135,37 @@ pub(super) const WEBDAV: &[Flag] = &[
     Flag::float("max-download-speed", "Download limit in bytes per second."),
     Flag::float("max-upload-speed", "Upload limit in bytes per second."),
 ];
+
+/// The commands below one that works on any storage, one for each provider:
+/// `for_each_storage!("Connect to a repository", |command| command.run(run))`. Commands that stand
+/// before these go between the two.
+macro_rules! for_each_storage {
+    ($what:literal, $($before:path,)* |$command:ident| $finish:expr) => {{
+        use $crate::commands::providers::{self, for_each_storage};
+        use $crate::grammar::Command;
+        &[
+            $(&$before,)*
+            for_each_storage!(@ "azure", AZURE, concat!($what, " in Azure Blob Storage."), $command, $finish),
+            for_each_storage!(@ "b2", B2, concat!($what, " in Backblaze B2."), $command, $finish),
+            for_each_storage!(@ "filesystem", FILESYSTEM, concat!($what, " on a file system."), $command, $finish),
+            for_each_storage!(
+                @ "from-config", FROM_CONFIG,
+                concat!($what, " from the storage of a configuration file or token."), $command, $finish
+            ),
+            for_each_storage!(@ "gcs", GCS, concat!($what, " in Google Cloud Storage."), $command, $finish),
+            for_each_storage!(@ "gdrive", GDRIVE, concat!($what, " in Google Drive."), $command, $finish),
+            for_each_storage!(@ "rclone", RCLONE, concat!($what, " on an rclone remote."), $command, $finish),
+            for_each_storage!(@ "s3", S3, concat!($what, " in S3-compatible storage."), $command, $finish),
+            for_each_storage!(@ "sftp", SFTP, concat!($what, " on an SFTP server."), $command, $finish),
+            for_each_storage!(@ "webdav", WEBDAV, concat!($what, " on a WebDAV server."), $command, $finish),
+        ]
+    }};
+    (@ $name:literal, $flags:ident, $help:expr, $command:ident, $finish:expr) => {{
+        static COMMAND: Command = {
+            let $command = Command::new($name, $help).flags(&[providers::$flags]);
+            $finish
+        };
+        &COMMAND
+    }};
+}
+pub(super) use for_each_storage;

@@ -13,7 +13,7 @@ use kopist_snapshot::{
 use kopist_snapshot::store::set_policy;
 use secrecy::SecretString;
 
-use crate::commands::{providers, shared};
+use crate::commands::{providers::for_each_storage, shared};
 use crate::grammar::Matches;
 use crate::grammar::{Command, Flag};
 use crate::output::duration;
@@ -27,63 +27,6 @@ use crate::{
     error::{CommandError, Context as _},
     session::{Session, write_in},
 };
-
-/// `repository create azure`
-pub(super) static AZURE: Command =
-    Command::new("azure", "Create a repository in Azure Blob Storage.")
-        .flags(&[providers::AZURE])
-        .run(run);
-
-/// `repository create b2`
-pub(super) static B2: Command =
-    Command::new("b2", "Create a repository in Backblaze B2.").flags(&[providers::B2]).run(run);
-
-/// `repository create filesystem`
-pub(super) static FILESYSTEM: Command =
-    Command::new("filesystem", "Create a repository on a file system.")
-        .flags(&[providers::FILESYSTEM])
-        .run(run);
-
-/// `repository create from-config`
-pub(super) static FROM_CONFIG: Command = Command::new(
-    "from-config",
-    "Create a repository from the storage of a configuration file or token.",
-)
-.flags(&[providers::FROM_CONFIG])
-.run(run);
-
-/// `repository create gcs`
-pub(super) static GCS: Command =
-    Command::new("gcs", "Create a repository in Google Cloud Storage.")
-        .flags(&[providers::GCS])
-        .run(run);
-
-/// `repository create gdrive`
-pub(super) static GDRIVE: Command = Command::new("gdrive", "Create a repository in Google Drive.")
-    .flags(&[providers::GDRIVE])
-    .run(run);
-
-/// `repository create rclone`
-pub(super) static RCLONE: Command =
-    Command::new("rclone", "Create a repository on an rclone remote.")
-        .flags(&[providers::RCLONE])
-        .run(run);
-
-/// `repository create s3`
-pub(super) static S3: Command = Command::new("s3", "Create a repository in S3-compatible storage.")
-    .flags(&[providers::S3])
-    .run(run);
-
-/// `repository create sftp`
-pub(super) static SFTP: Command = Command::new("sftp", "Create a repository on an SFTP server.")
-    .flags(&[providers::SFTP])
-    .run(run);
-
-/// `repository create webdav`
-pub(super) static WEBDAV: Command =
-    Command::new("webdav", "Create a repository on a WebDAV server.")
-        .flags(&[providers::WEBDAV])
-        .run(run);
 
 const FLAGS: &[Flag] = &[
     Flag::one_of(
@@ -156,19 +99,9 @@ const FLAGS: &[Flag] = &[
 ];
 
 /// `repository create`
-pub(super) static COMMAND: Command =
-    Command::new("create", "Create a repository.").flags(&[FLAGS, shared::CONNECT]).commands(&[
-        &AZURE,
-        &B2,
-        &FILESYSTEM,
-        &FROM_CONFIG,
-        &GCS,
-        &GDRIVE,
-        &RCLONE,
-        &S3,
-        &SFTP,
-        &WEBDAV,
-    ]);
+pub(super) static COMMAND: Command = Command::new("create", "Create a repository.")
+    .flags(&[FLAGS, shared::CONNECT])
+    .commands(for_each_storage!("Create a repository", |command| command.run(run)));
 
 fn run(app: &App, matches: &Matches) -> Outcome {
     let version = matches.int("format-version").unwrap_or(0);

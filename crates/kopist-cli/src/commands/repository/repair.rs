@@ -5,7 +5,7 @@ use kopist_cloud::ConnectOptions;
 use kopist_format::format_blob::FORMAT_BLOB;
 use kopist_repo::recover_format_blob;
 
-use crate::commands::providers;
+use crate::commands::providers::for_each_storage;
 use crate::grammar::{Command, Flag};
 use crate::{
     app::{App, Outcome},
@@ -13,69 +13,6 @@ use crate::{
     error::{CommandError, Context as _},
     grammar::Matches,
 };
-
-/// `repository repair azure`
-static AZURE: Command = Command::new("azure", "Repair a repository in Azure Blob Storage.")
-    .hidden()
-    .flags(&[providers::AZURE])
-    .run(run);
-
-/// `repository repair b2`
-static B2: Command = Command::new("b2", "Repair a repository in Backblaze B2.")
-    .hidden()
-    .flags(&[providers::B2])
-    .run(run);
-
-/// `repository repair filesystem`
-static FILESYSTEM: Command = Command::new("filesystem", "Repair a repository on a file system.")
-    .hidden()
-    .flags(&[providers::FILESYSTEM])
-    .run(run);
-
-/// `repository repair from-config`
-static FROM_CONFIG: Command = Command::new(
-    "from-config",
-    "Repair a repository from the storage of a configuration file or token.",
-)
-.hidden()
-.flags(&[providers::FROM_CONFIG])
-.run(run);
-
-/// `repository repair gcs`
-static GCS: Command = Command::new("gcs", "Repair a repository in Google Cloud Storage.")
-    .hidden()
-    .flags(&[providers::GCS])
-    .run(run);
-
-/// `repository repair gdrive`
-static GDRIVE: Command = Command::new("gdrive", "Repair a repository in Google Drive.")
-    .hidden()
-    .flags(&[providers::GDRIVE])
-    .run(run);
-
-/// `repository repair rclone`
-static RCLONE: Command = Command::new("rclone", "Repair a repository on an rclone remote.")
-    .hidden()
-    .flags(&[providers::RCLONE])
-    .run(run);
-
-/// `repository repair s3`
-static S3: Command = Command::new("s3", "Repair a repository in S3-compatible storage.")
-    .hidden()
-    .flags(&[providers::S3])
-    .run(run);
-
-/// `repository repair sftp`
-static SFTP: Command = Command::new("sftp", "Repair a repository on an SFTP server.")
-    .hidden()
-    .flags(&[providers::SFTP])
-    .run(run);
-
-/// `repository repair webdav`
-static WEBDAV: Command = Command::new("webdav", "Repair a repository on a WebDAV server.")
-    .hidden()
-    .flags(&[providers::WEBDAV])
-    .run(run);
 
 const FLAGS: &[Flag] = &[
     Flag::one_of("recover-format", &["auto", "yes", "no"], "Recover the format blob.")
@@ -89,19 +26,10 @@ const FLAGS: &[Flag] = &[
 ];
 
 /// `repository repair`
-pub(super) static COMMAND: Command =
-    Command::new("repair", "Repair a repository.").hidden().flags(&[FLAGS]).commands(&[
-        &AZURE,
-        &B2,
-        &FILESYSTEM,
-        &FROM_CONFIG,
-        &GCS,
-        &GDRIVE,
-        &RCLONE,
-        &S3,
-        &SFTP,
-        &WEBDAV,
-    ]);
+pub(super) static COMMAND: Command = Command::new("repair", "Repair a repository.")
+    .hidden()
+    .flags(&[FLAGS])
+    .commands(for_each_storage!("Repair a repository", |command| command.hidden().run(run)));
 
 fn run(app: &App, matches: &Matches) -> Outcome {
     app.require_dangerous()?;

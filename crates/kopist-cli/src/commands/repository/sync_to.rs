@@ -12,7 +12,7 @@ use kopist_blob::{
 use kopist_cloud::ConnectOptions;
 use kopist_format::format_blob::{FORMAT_BLOB, FormatBlob};
 
-use crate::commands::providers;
+use crate::commands::providers::for_each_storage;
 use crate::grammar::{Command, Flag};
 use crate::{
     app::{App, Outcome},
@@ -23,64 +23,6 @@ use crate::{
     progress::StatusLine,
     session,
 };
-
-/// `repository sync-to azure`
-static AZURE: Command =
-    Command::new("azure", "Copy the repository to storage in Azure Blob Storage.")
-        .flags(&[providers::AZURE])
-        .run(run);
-
-/// `repository sync-to b2`
-static B2: Command = Command::new("b2", "Copy the repository to storage in Backblaze B2.")
-    .flags(&[providers::B2])
-    .run(run);
-
-/// `repository sync-to filesystem`
-static FILESYSTEM: Command =
-    Command::new("filesystem", "Copy the repository to storage on a file system.")
-        .flags(&[providers::FILESYSTEM])
-        .run(run);
-
-/// `repository sync-to from-config`
-static FROM_CONFIG: Command = Command::new(
-    "from-config",
-    "Copy the repository to storage from the storage of a configuration file or token.",
-)
-.flags(&[providers::FROM_CONFIG])
-.run(run);
-
-/// `repository sync-to gcs`
-static GCS: Command =
-    Command::new("gcs", "Copy the repository to storage in Google Cloud Storage.")
-        .flags(&[providers::GCS])
-        .run(run);
-
-/// `repository sync-to gdrive`
-static GDRIVE: Command = Command::new("gdrive", "Copy the repository to storage in Google Drive.")
-    .flags(&[providers::GDRIVE])
-    .run(run);
-
-/// `repository sync-to rclone`
-static RCLONE: Command =
-    Command::new("rclone", "Copy the repository to storage on an rclone remote.")
-        .flags(&[providers::RCLONE])
-        .run(run);
-
-/// `repository sync-to s3`
-static S3: Command = Command::new("s3", "Copy the repository to storage in S3-compatible storage.")
-    .flags(&[providers::S3])
-    .run(run);
-
-/// `repository sync-to sftp`
-static SFTP: Command = Command::new("sftp", "Copy the repository to storage on an SFTP server.")
-    .flags(&[providers::SFTP])
-    .run(run);
-
-/// `repository sync-to webdav`
-static WEBDAV: Command =
-    Command::new("webdav", "Copy the repository to storage on a WebDAV server.")
-        .flags(&[providers::WEBDAV])
-        .run(run);
 
 const FLAGS: &[Flag] = &[
     Flag::switch("update", "Overwrite blobs that are older at the destination.").default("true"),
@@ -93,18 +35,9 @@ const FLAGS: &[Flag] = &[
 
 /// `repository sync-to`
 pub(super) static COMMAND: Command =
-    Command::new("sync-to", "Copy the repository to another place.").flags(&[FLAGS]).commands(&[
-        &AZURE,
-        &B2,
-        &FILESYSTEM,
-        &FROM_CONFIG,
-        &GCS,
-        &GDRIVE,
-        &RCLONE,
-        &S3,
-        &SFTP,
-        &WEBDAV,
-    ]);
+    Command::new("sync-to", "Copy the repository to another place.")
+        .flags(&[FLAGS])
+        .commands(for_each_storage!("Copy the repository to storage", |command| command.run(run)));
 
 fn run(app: &App, matches: &Matches) -> Outcome {
     let chosen = storage::from_flags(app, matches, Purpose::Connect);
