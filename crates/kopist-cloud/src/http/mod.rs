@@ -13,6 +13,8 @@
 //! slow lines are no reason to give up.
 
 mod answer;
+#[cfg(any(feature = "azure", feature = "s3"))]
+mod ask;
 mod client;
 mod connector;
 mod date;
@@ -24,6 +26,8 @@ mod trust;
 mod uri;
 
 pub(crate) use answer::Answer;
+#[cfg(any(feature = "azure", feature = "s3"))]
+pub(crate) use ask::Ask;
 pub(crate) use client::{Client, Request};
 pub(crate) use date::{http_date, parse_http_date};
 pub(crate) use failure::Failure;

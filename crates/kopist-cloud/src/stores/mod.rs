@@ -4,11 +4,15 @@
 mod azure;
 #[cfg(feature = "b2")]
 mod b2;
+#[cfg(any(feature = "azure", feature = "b2", feature = "gcs", feature = "s3"))]
+mod bucket;
 mod filesystem;
 #[cfg(feature = "gcs")]
 mod gcs;
 #[cfg(feature = "gdrive")]
 mod gdrive;
+#[cfg(any(feature = "azure", feature = "gcs", feature = "s3"))]
+mod past;
 #[cfg(feature = "rclone")]
 mod rclone;
 #[cfg(feature = "s3")]

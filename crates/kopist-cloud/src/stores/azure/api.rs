@@ -5,7 +5,7 @@ use kopist_blob::{BlobError, Operation, Target};
 use super::config::{Config, KIND};
 use super::identity::{Identity, shared_key};
 use crate::http::{
-    Answer, Client, Request, Trust, encode_path, encode_segment, http_date, length, query,
+    Answer, Ask, Client, Request, Trust, encode_path, encode_segment, http_date, length, query,
 };
 use crate::site::{Meaning, Refusal, Settings, Site};
 use crate::xml::Element;
@@ -27,37 +27,6 @@ pub(super) struct Api {
     identity: Identity,
     endpoint: String,
     container: String,
-}
-
-/// What is asked of the container.
-pub(super) struct Ask<'a> {
-    method: &'static str,
-    /// The blob; empty means the container.
-    name: &'a str,
-    query: &'a [(&'a str, &'a str)],
-    headers: Vec<(String, String)>,
-    body: Option<&'a [&'a [u8]]>,
-}
-
-impl<'a> Ask<'a> {
-    pub(super) fn new(method: &'static str, name: &'a str) -> Self {
-        Self { method, name, query: &[], headers: Vec::new(), body: None }
-    }
-
-    pub(super) fn query(mut self, query: &'a [(&'a str, &'a str)]) -> Self {
-        self.query = query;
-        self
-    }
-
-    pub(super) fn header(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.headers.push((name.to_owned(), value.into()));
-        self
-    }
-
-    pub(super) fn body(mut self, body: &'a [&'a [u8]]) -> Self {
-        self.body = Some(body);
-        self
-    }
 }
 
 impl Api {
@@ -94,10 +63,10 @@ impl Api {
         operation: Operation,
         target: &Target,
     ) -> Result<Answer, BlobError> {
-        let path = if ask.name.is_empty() {
+        let path = if ask.key.is_empty() {
             format!("/{}", self.container)
         } else {
-            format!("/{}/{}", self.container, encode_path(ask.name))
+            format!("/{}/{}", self.container, encode_path(ask.key))
         };
         let mut headers = ask.headers.clone();
         headers.push(("x-ms-date".to_owned(), http_date(crate::clock::now())));

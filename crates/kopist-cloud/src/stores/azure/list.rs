@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 
 use kopist_blob::{BlobError, BlobMeta, Operation, Target};
 
-use super::api::Ask;
-use super::{AzureStore, MTIME, set_time};
-use crate::http::parse_http_date;
+use super::{AzureStore, MTIME};
+use crate::http::{Ask, parse_http_date};
+use crate::stores::bucket::set_time;
 use crate::xml::Element;
 
 /// A blob in a listing, or one version of it.
@@ -26,7 +26,7 @@ pub(super) fn blobs(
     visit: &mut dyn FnMut(Found) -> ControlFlow<()>,
 ) -> Result<(), BlobError> {
     let target = Target::Prefix(prefix.to_owned());
-    let full = format!("{}{prefix}", store.prefix);
+    let full = store.prefix.join(prefix);
     let mut marker = String::new();
     loop {
         let page = store.attempts.run(|| page(store, &full, include, &marker, &target))?;
@@ -73,16 +73,14 @@ fn read(store: &AzureStore, blob: &Element) -> Result<Option<Found>, String> {
         return Ok(None);
     }
     let name = blob.value("Name");
-    let Some(id) = name.strip_prefix(&store.prefix).and_then(|id| id.parse().ok()) else {
-        return Ok(None);
-    };
+    let Some(id) = store.prefix.id(name) else { return Ok(None) };
     let deleted = blob.value("HasVersionsOnly") == "true";
     let properties = blob.child("Properties");
     let property = |name: &str| properties.map_or("", |properties| properties.value(name));
     let set = blob.child("Metadata").and_then(|metadata| {
         let found =
             metadata.children().iter().find(|child| child.name().eq_ignore_ascii_case(MTIME))?;
-        set_time(Some(found.text()))
+        set_time(found.text())
     });
     let time = property("Last-Modified");
     let timestamp = set

@@ -11,8 +11,7 @@ use std::time::Duration;
 use kopist_blob::{BlobError, Operation, Target};
 
 use super::AzureStore;
-use super::api::Ask;
-use crate::http::http_date;
+use crate::http::{Ask, http_date};
 
 /// The code with which such a deletion is refused.
 pub(super) const CODE: &str = "BlobImmutableDueToPolicy";

@@ -6,8 +6,8 @@
 //! * [`config`]: the settings;
 //! * [`identity`]: who asks, by key, shared access signature, or a token of Entra ID;
 //! * [`api`]: requests, what refusals mean;
-//! * [`list`]: pages of names, also of old versions;
-//! * [`past`]: the store as it was at some time;
+//! * [`list`]: pages of names;
+//! * [`versions`]: what the container keeps of old blobs;
 //! * [`locked`]: deleting what may not be deleted yet.
 //!
 //! Facts: kopia:repo/blob/azure.
@@ -17,24 +17,21 @@ mod config;
 mod identity;
 mod list;
 mod locked;
-mod past;
+mod versions;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use jiff::Timestamp;
 use kopist_blob::{
     Attempts, BlobError, BlobId, BlobMeta, BlobStore, ByteRange, Feature, Operation, PutOptions,
     Retention, StorageConfig, Target,
 };
-use md5::{Digest as _, Md5};
 
-use super::Context;
-use crate::http::{Answer, Fetched, http_date, length, read};
-use api::{Api, Ask};
+use super::bucket::{Prefix, content_md5, end_of_lock, set_time};
+use super::{Context, past};
+use crate::http::{Answer, Ask, Fetched, http_date, length, read};
+use api::Api;
 use config::Config;
 
 /// The metadata that holds a time set by us: nanoseconds since 1970, decimal. Services return
@@ -48,14 +45,11 @@ pub(super) fn open(
     let config = Config::from_storage(storage)?;
     let store = AzureStore {
         storage: storage.clone(),
-        prefix: config.prefix.clone(),
+        prefix: Prefix::new(&config.prefix),
         api: Api::new(&config)?,
         attempts: context.attempts.clone(),
     };
-    Ok(match config.point_in_time {
-        None => Arc::new(store),
-        Some(time) => Arc::new(past::Past::new(store, time)?),
-    })
+    past::at(config.point_in_time, store)
 }
 
 /// A store in a container.
@@ -63,16 +57,11 @@ pub(super) fn open(
 struct AzureStore {
     storage: StorageConfig,
     api: Api,
-    prefix: String,
+    prefix: Prefix,
     attempts: Attempts,
 }
 
 impl AzureStore {
-    fn name(&self, id: &BlobId) -> Result<String, BlobError> {
-        id.check()?;
-        Ok(format!("{}{id}", self.prefix))
-    }
-
     /// Reads a blob, or one version of it.
     fn fetch(
         &self,
@@ -80,7 +69,7 @@ impl AzureStore {
         version: Option<&str>,
         range: Option<(u64, u64)>,
     ) -> Result<Fetched, BlobError> {
-        let name = self.name(id)?;
+        let name = self.prefix.key(id)?;
         let query = version.map(|version| [("versionid", version)]);
         let mut ask = Ask::new("GET", &name);
         if let Some(query) = &query {
@@ -99,16 +88,9 @@ impl AzureStore {
     }
 }
 
-/// The time in metadata, if it was set.
-fn set_time(text: Option<&str>) -> Option<Timestamp> {
-    Timestamp::from_nanosecond(text?.trim().parse().ok()?).ok()
-}
-
 /// The headers of a lock. The service has one kind that cannot be lifted, and that is meant.
 fn lock(retention: &Retention) -> Result<[(&'static str, String); 2], String> {
-    let end = crate::clock::now()
-        .checked_add(retention.period)
-        .map_err(|_| "the retention period is too long".to_owned())?;
+    let end = end_of_lock(retention.period)?;
     Ok([
         ("x-ms-immutability-policy-mode", "Locked".to_owned()),
         ("x-ms-immutability-policy-until-date", http_date(end)),
@@ -116,7 +98,7 @@ fn lock(retention: &Retention) -> Result<[(&'static str, String); 2], String> {
 }
 
 fn meta_of(id: &BlobId, length: Option<u64>, answer: &Answer) -> Option<BlobMeta> {
-    let set = set_time(answer.header("x-ms-meta-kopiamtime"));
+    let set = answer.header("x-ms-meta-kopiamtime").and_then(set_time);
     let timestamp = set.or_else(|| answer.time("last-modified"))?;
     let length = length.or_else(|| answer.number("content-length"))?;
     Some(BlobMeta { id: id.clone(), length, timestamp })
@@ -134,7 +116,7 @@ impl BlobStore for AzureStore {
     }
 
     fn metadata(&self, id: &BlobId) -> Result<BlobMeta, BlobError> {
-        let name = self.name(id)?;
+        let name = self.prefix.key(id)?;
         let target = Target::from(id);
         let answer = self.api.succeed(&Ask::new("HEAD", &name), Operation::Metadata, &target)?;
         meta_of(id, None, &answer).ok_or_else(|| {
@@ -149,14 +131,10 @@ impl BlobStore for AzureStore {
         data: &[&[u8]],
         options: &PutOptions,
     ) -> Result<BlobMeta, BlobError> {
-        let name = self.name(id)?;
+        let name = self.prefix.key(id)?;
         let target = Target::from(id);
-        let mut hash = Md5::new();
-        for part in data {
-            hash.update(part);
-        }
         let mut ask = Ask::new("PUT", &name)
-            .header("content-md5", STANDARD.encode(hash.finalize()))
+            .header("content-md5", content_md5(data))
             .header("content-type", "application/octet-stream")
             .header("x-ms-blob-type", "BlockBlob")
             .body(data);
@@ -182,7 +160,7 @@ impl BlobStore for AzureStore {
     }
 
     fn delete(&self, id: &BlobId) -> Result<(), BlobError> {
-        let name = self.name(id)?;
+        let name = self.prefix.key(id)?;
         let target = Target::from(id);
         let answer = self.api.send(&Ask::new("DELETE", &name), Operation::Delete, &target)?;
         if answer.is_success() {
@@ -212,7 +190,7 @@ impl BlobStore for AzureStore {
     }
 
     fn extend_retention(&self, id: &BlobId, retention: &Retention) -> Result<(), BlobError> {
-        let name = self.name(id)?;
+        let name = self.prefix.key(id)?;
         let mut ask = Ask::new("PUT", &name).query(&[("comp", "immutabilityPolicies")]).body(&[]);
         for (name, value) in lock(retention).map_err(|message| self.api.site().invalid(message))? {
             ask = ask.header(name, value);

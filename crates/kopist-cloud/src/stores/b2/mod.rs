@@ -26,6 +26,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Context;
+use super::bucket::{Prefix, set_time};
 use crate::http::{Fetched, length, read};
 use crate::site::Meaning;
 use api::Api;
@@ -45,7 +46,7 @@ pub(super) fn open(
     tracing::debug!("kopia calls its own support of B2 deprecated; B2 also speaks S3");
     Ok(Arc::new(B2Store {
         storage: storage.clone(),
-        prefix: config.prefix.clone(),
+        prefix: Prefix::new(&config.prefix),
         api: Api::new(config)?,
         attempts: context.attempts.clone(),
     }))
@@ -56,7 +57,7 @@ pub(super) fn open(
 struct B2Store {
     storage: StorageConfig,
     api: Api,
-    prefix: String,
+    prefix: Prefix,
     attempts: Attempts,
 }
 
@@ -86,8 +87,7 @@ impl File {
             .info
             .iter()
             .find(|(name, _)| name.eq_ignore_ascii_case(MTIME))
-            .and_then(|(_, text)| text.parse::<i128>().ok())
-            .and_then(|nanoseconds| Timestamp::from_nanosecond(nanoseconds).ok());
+            .and_then(|(_, text)| set_time(text));
         set.unwrap_or_else(|| {
             Timestamp::from_millisecond(self.upload_timestamp).unwrap_or_default()
         })
@@ -95,11 +95,6 @@ impl File {
 }
 
 impl B2Store {
-    fn name(&self, id: &BlobId) -> Result<String, BlobError> {
-        id.check()?;
-        Ok(format!("{}{id}", self.prefix))
-    }
-
     fn page(
         &self,
         prefix: &str,
@@ -120,7 +115,7 @@ impl B2Store {
 
 impl BlobStore for B2Store {
     fn get(&self, id: &BlobId, range: ByteRange) -> Result<Bytes, BlobError> {
-        let name = self.name(id)?;
+        let name = self.prefix.key(id)?;
         read(
             self.api.site(),
             id,
@@ -134,7 +129,7 @@ impl BlobStore for B2Store {
     }
 
     fn metadata(&self, id: &BlobId) -> Result<BlobMeta, BlobError> {
-        let name = self.name(id)?;
+        let name = self.prefix.key(id)?;
         let page = self.page(&name, &name, 1, &Target::from(id))?;
         let file = page.files.into_iter().find(|file| file.name == name);
         let file = file.ok_or_else(|| BlobError::NotFound { id: id.clone() })?;
@@ -148,7 +143,7 @@ impl BlobStore for B2Store {
         data: &[&[u8]],
         options: &PutOptions,
     ) -> Result<BlobMeta, BlobError> {
-        let name = self.name(id)?;
+        let name = self.prefix.key(id)?;
         if options.retention.is_some() {
             return Err(self.unsupported(Feature::Retention));
         }
@@ -161,7 +156,7 @@ impl BlobStore for B2Store {
     }
 
     fn delete(&self, id: &BlobId) -> Result<(), BlobError> {
-        let name = self.name(id)?;
+        let name = self.prefix.key(id)?;
         let target = Target::from(id);
         let bucket = self.api.bucket_id(Operation::Delete, &target)?;
         let question = json!({"bucketId": bucket, "fileName": name});
@@ -177,14 +172,13 @@ impl BlobStore for B2Store {
         visit: &mut dyn FnMut(BlobMeta) -> ControlFlow<()>,
     ) -> Result<(), BlobError> {
         let target = Target::Prefix(prefix.to_owned());
-        let full = format!("{}{prefix}", self.prefix);
+        let full = self.prefix.join(prefix);
         let mut start = String::new();
         loop {
             let page = self.attempts.run(|| self.page(&full, &start, PAGE, &target))?;
             for file in page.files {
                 let timestamp = file.timestamp();
-                let id = file.name.strip_prefix(&self.prefix).and_then(|id| id.parse().ok());
-                let Some(id) = id else { continue };
+                let Some(id) = self.prefix.id(&file.name) else { continue };
                 let meta = BlobMeta { id, length: file.content_length, timestamp };
                 if visit(meta).is_break() {
                     return Ok(());

@@ -6,14 +6,14 @@
 //! * [`config`]: the settings;
 //! * [`api`]: requests, tokens, what refusals mean;
 //! * [`resource`]: what the service tells of an object;
-//! * [`past`]: the store as it was at some time.
+//! * [`versions`]: what the bucket keeps of old objects.
 //!
 //! Facts: kopia:repo/blob/gcs.
 
 mod api;
 mod config;
-mod past;
 mod resource;
+mod versions;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -26,7 +26,8 @@ use kopist_blob::{
 };
 use serde_json::{Value, json};
 
-use super::Context;
+use super::bucket::{Prefix, end_of_lock};
+use super::{Context, past};
 use crate::http::{Fetched, encode_segment, read};
 use api::Api;
 use config::Config;
@@ -37,17 +38,13 @@ pub(super) fn open(
     context: &Context,
 ) -> Result<Arc<dyn BlobStore>, BlobError> {
     let config = Config::from_storage(storage)?;
-    let time = config.point_in_time;
     let store = GcsStore {
         storage: storage.clone(),
-        prefix: config.prefix.clone(),
+        prefix: Prefix::new(&config.prefix),
         api: Api::new(&config)?,
         attempts: context.attempts.clone(),
     };
-    Ok(match time {
-        None => Arc::new(store),
-        Some(time) => Arc::new(past::Past::new(store, time)?),
-    })
+    past::at(config.point_in_time, store)
 }
 
 /// A store in a bucket.
@@ -55,16 +52,11 @@ pub(super) fn open(
 struct GcsStore {
     storage: StorageConfig,
     api: Api,
-    prefix: String,
+    prefix: Prefix,
     attempts: Attempts,
 }
 
 impl GcsStore {
-    fn key(&self, id: &BlobId) -> Result<String, BlobError> {
-        id.check()?;
-        Ok(format!("{}{id}", self.prefix))
-    }
-
     /// The address of an object.
     fn object_url(&self, key: &str, query: &str) -> String {
         let question = if query.is_empty() { "" } else { "?" };
@@ -82,7 +74,7 @@ impl GcsStore {
         if let Some(generation) = generation {
             query.extend([format!("&generation={generation}")]);
         }
-        let url = self.object_url(&self.key(id)?, &query);
+        let url = self.object_url(&self.prefix.key(id)?, &query);
         let answer = self.api.send(
             "GET",
             &url,
@@ -125,13 +117,12 @@ impl GcsStore {
         visit: &mut dyn FnMut(BlobId, Resource) -> ControlFlow<()>,
     ) -> Result<(), BlobError> {
         let target = Target::Prefix(prefix.to_owned());
-        let full = format!("{}{prefix}", self.prefix);
+        let full = self.prefix.join(prefix);
         let mut token = String::new();
         loop {
             let page = self.attempts.run(|| self.page(&full, &token, versions, &target))?;
             for resource in page.items {
-                let id = resource.name.strip_prefix(&self.prefix).and_then(|id| id.parse().ok());
-                let Some(id) = id else { continue };
+                let Some(id) = self.prefix.id(&resource.name) else { continue };
                 if visit(id, resource).is_break() {
                     return Ok(());
                 }
@@ -151,10 +142,9 @@ impl GcsStore {
 /// A lock that starts `after` now. The service knows one kind that cannot be lifted, and that is
 /// meant.
 fn lock(retention: &Retention, after: Duration) -> Result<Value, String> {
-    let end = crate::clock::now()
-        .checked_add(retention.period + after)
-        .map_err(|_| "the retention period is too long".to_owned())?;
-    let end = end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let end = end_of_lock(retention.period.saturating_add(after))?
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string();
     Ok(json!({"mode": "Locked", "retainUntilTime": end}))
 }
 
@@ -170,7 +160,7 @@ impl BlobStore for GcsStore {
     }
 
     fn metadata(&self, id: &BlobId) -> Result<BlobMeta, BlobError> {
-        let url = self.object_url(&self.key(id)?, "");
+        let url = self.object_url(&self.prefix.key(id)?, "");
         let found: Resource = self.api.json("GET", &url, None, Operation::Metadata, &id.into())?;
         Ok(found.meta(id.clone()))
     }
@@ -181,7 +171,7 @@ impl BlobStore for GcsStore {
         data: &[&[u8]],
         options: &PutOptions,
     ) -> Result<BlobMeta, BlobError> {
-        let key = self.key(id)?;
+        let key = self.prefix.key(id)?;
         let mut resource = json!({
             "name": key,
             "contentType": "application/x-kopia",
@@ -205,7 +195,7 @@ impl BlobStore for GcsStore {
     }
 
     fn delete(&self, id: &BlobId) -> Result<(), BlobError> {
-        let url = self.object_url(&self.key(id)?, "");
+        let url = self.object_url(&self.prefix.key(id)?, "");
         let target = Target::from(id);
         let answer =
             self.api.send("DELETE", &url, &|request| request, None, Operation::Delete, &target)?;
@@ -233,7 +223,7 @@ impl BlobStore for GcsStore {
     }
 
     fn extend_retention(&self, id: &BlobId, retention: &Retention) -> Result<(), BlobError> {
-        let url = self.object_url(&self.key(id)?, "");
+        let url = self.object_url(&self.prefix.key(id)?, "");
         // The service counts seconds, and refuses an end that is not later than the one before.
         let lock = lock(retention, Duration::from_secs(1))
             .map_err(|message| self.api.site().invalid(message))?;

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use kopist_blob::{BlobId, BlobMeta};
 use serde::Deserialize;
 
+use crate::stores::bucket::set_time;
+
 /// The metadata that holds a time set by us: nanoseconds since 1970, decimal. kopia reads it in
 /// exactly this case.
 pub(super) const MTIME: &str = "Kopia-Mtime";
@@ -42,8 +44,7 @@ impl Resource {
             .metadata
             .iter()
             .find(|(name, _)| name.eq_ignore_ascii_case(MTIME))
-            .and_then(|(_, text)| text.parse::<i128>().ok())
-            .and_then(|nanoseconds| Timestamp::from_nanosecond(nanoseconds).ok());
+            .and_then(|(_, text)| set_time(text));
         BlobMeta {
             id,
             length: self.size.parse().unwrap_or_default(),

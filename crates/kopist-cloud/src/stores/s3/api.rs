@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::config::Config;
 use super::credentials::Credentials;
 use super::sign::{Draft, EMPTY_HASH, Scope, UNSIGNED, sign};
-use crate::http::{Answer, Client, Request, encode_path, encode_query};
+use crate::http::{Answer, Ask, Client, Request, encode_path, encode_query};
 use crate::site::{Meaning, Refusal, Site};
 use crate::xml::Element;
 
@@ -24,37 +24,6 @@ pub(super) struct Api {
     bucket: String,
     /// As configured, or learned from an answer.
     region: Mutex<String>,
-}
-
-/// What is asked of the bucket.
-pub(super) struct Ask<'a> {
-    pub(super) method: &'static str,
-    /// The object; empty means the bucket.
-    pub(super) key: &'a str,
-    pub(super) query: &'a [(&'a str, &'a str)],
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Option<&'a [&'a [u8]]>,
-}
-
-impl<'a> Ask<'a> {
-    pub(super) fn new(method: &'static str, key: &'a str) -> Self {
-        Self { method, key, query: &[], headers: Vec::new(), body: None }
-    }
-
-    pub(super) fn query(mut self, query: &'a [(&'a str, &'a str)]) -> Self {
-        self.query = query;
-        self
-    }
-
-    pub(super) fn header(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.headers.push((name.to_owned(), value.into()));
-        self
-    }
-
-    pub(super) fn body(mut self, body: &'a [&'a [u8]]) -> Self {
-        self.body = Some(body);
-        self
-    }
 }
 
 impl Api {

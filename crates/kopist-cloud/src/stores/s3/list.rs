@@ -7,8 +7,8 @@ use kopist_blob::{BlobError, BlobId, BlobMeta, Operation, Target};
 use percent_encoding::percent_decode_str;
 
 use super::S3Store;
-use super::api::Ask;
 use super::classes::CONFIG_NAME;
+use crate::http::Ask;
 use crate::xml::Element;
 
 /// Reports the blobs whose ids start with `prefix`.
@@ -17,7 +17,7 @@ pub(super) fn objects(
     prefix: &str,
     visit: &mut dyn FnMut(BlobMeta) -> ControlFlow<()>,
 ) -> Result<(), BlobError> {
-    let full = format!("{}{prefix}", store.prefix);
+    let full = store.prefix.join(prefix);
     let mut token = String::new();
     loop {
         let mut query =
@@ -89,9 +89,5 @@ pub(super) fn id_of(store: &S3Store, key: &str, encoded: bool) -> Option<BlobId>
     } else {
         key.to_owned()
     };
-    let id = key.strip_prefix(&store.prefix)?;
-    if id == CONFIG_NAME {
-        return None;
-    }
-    id.parse().ok()
+    store.prefix.id(&key).filter(|id| id.as_str() != CONFIG_NAME)
 }

@@ -1,15 +1,14 @@
 //! Amazon S3 and what speaks like it.
 //!
-//! A blob is one object, whose key is the prefix of the store and the id; the prefix is plain
-//! text, so a `/` at its end must be given. Blobs are put whole in one request, never in parts,
+//! A blob is one object. Blobs are put whole in one request, never in parts,
 //! with `Content-MD5`, which locked buckets demand and which tells damage on the way.
 //!
 //! * [`config`]: the settings;
 //! * [`api`]: addresses, regions, signed requests, what refusals mean;
 //! * [`sign`], [`credentials`]: who asks;
-//! * [`list`]: pages of names, also of old versions;
-//! * [`classes`], the object `.storageconfig`;
-//! * [`past`]: the store as it was at some time.
+//! * [`list`]: pages of names;
+//! * [`versions`]: what the bucket keeps of old objects;
+//! * [`classes`], the object `.storageconfig`.
 //!
 //! What differs from kopia (kopia:repo/blob/s3): the region is learned from the first answer that
 //! names another instead of being asked for; `.storageconfig` is read before the first put, not
@@ -21,26 +20,24 @@ mod classes;
 mod config;
 mod credentials;
 mod list;
-mod past;
 mod sign;
+mod versions;
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use jiff::Timestamp;
 use kopist_blob::{
     Attempts, BlobError, BlobId, BlobMeta, BlobStore, ByteRange, Feature, Operation, PutOptions,
     Retention, StorageConfig, Target,
 };
-use md5::{Digest as _, Md5};
 
-use super::Context;
-use crate::http::{Answer, Fetched, length, read};
+use super::bucket::{Prefix, content_md5, end_of_lock};
+use super::{Context, past};
+use crate::http::{Answer, Ask, Fetched, length, read};
 use crate::site::{Meaning, Refusal, Settings, Site};
-use api::{Api, Ask};
+use api::Api;
 use classes::{CONFIG_NAME, Classes};
 use config::Config;
 
@@ -57,10 +54,7 @@ pub(super) fn open(
 ) -> Result<Arc<dyn BlobStore>, BlobError> {
     let config = Config::from_storage(storage)?;
     let store = S3Store::new(storage, &config, context)?;
-    Ok(match config.point_in_time {
-        None => Arc::new(store),
-        Some(time) => Arc::new(past::Past::new(store, time)?),
-    })
+    past::at(config.point_in_time, store)
 }
 
 /// A store in a bucket.
@@ -68,7 +62,7 @@ pub(super) fn open(
 struct S3Store {
     storage: StorageConfig,
     api: Api,
-    prefix: String,
+    prefix: Prefix,
     classes: OnceLock<Classes>,
     attempts: Attempts,
 }
@@ -83,15 +77,10 @@ impl S3Store {
         Ok(Self {
             storage: storage.clone(),
             api: Api::new(config, site)?,
-            prefix: config.prefix.clone(),
+            prefix: Prefix::new(&config.prefix),
             classes: OnceLock::new(),
             attempts: context.attempts.clone(),
         })
-    }
-
-    fn key(&self, id: &BlobId) -> Result<String, BlobError> {
-        id.check()?;
-        Ok(format!("{}{id}", self.prefix))
     }
 
     /// Reads an object, or one version of it.
@@ -101,7 +90,7 @@ impl S3Store {
         version: Option<&str>,
         range: Option<(u64, u64)>,
     ) -> Result<Fetched, BlobError> {
-        let key = self.key(id)?;
+        let key = self.prefix.key(id)?;
         let query = version.map(|version| [("versionId", version)]);
         let mut ask = Ask::new("GET", &key);
         if let Some(query) = &query {
@@ -128,7 +117,7 @@ impl S3Store {
     }
 
     fn load_classes(&self) -> Result<Classes, BlobError> {
-        let key = format!("{}{CONFIG_NAME}", self.prefix);
+        let key = self.prefix.join(CONFIG_NAME);
         let target = self.api.site().target();
         let ask = Ask::new("GET", &key);
         let expected = [Meaning::Missing, Meaning::Denied];
@@ -157,27 +146,8 @@ fn lock(retention: &Retention) -> Result<[(&'static str, String); 2], String> {
     if mode != "GOVERNANCE" && mode != "COMPLIANCE" {
         return Err(format!("retention mode {mode:?} must be GOVERNANCE or COMPLIANCE"));
     }
-    Ok([
-        ("x-amz-object-lock-mode", mode.to_owned()),
-        ("x-amz-object-lock-retain-until-date", until(retention)?),
-    ])
-}
-
-/// When a lock that starts now ends, to the second.
-fn until(retention: &Retention) -> Result<String, String> {
-    let end = crate::clock::now()
-        .checked_add(retention.period)
-        .map_err(|_| "the retention period is too long".to_owned())?;
-    Ok(end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
-}
-
-/// MD5 of slices, in base64.
-fn content_md5(parts: &[&[u8]]) -> String {
-    let mut hash = Md5::new();
-    for part in parts {
-        hash.update(part);
-    }
-    STANDARD.encode(hash.finalize())
+    let end = end_of_lock(retention.period)?.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    Ok([("x-amz-object-lock-mode", mode.to_owned()), ("x-amz-object-lock-retain-until-date", end)])
 }
 
 impl BlobStore for S3Store {
@@ -192,7 +162,7 @@ impl BlobStore for S3Store {
     }
 
     fn metadata(&self, id: &BlobId) -> Result<BlobMeta, BlobError> {
-        let key = self.key(id)?;
+        let key = self.prefix.key(id)?;
         let target = id.into();
         let answer = self.api.succeed(&Ask::new("HEAD", &key), Operation::Metadata, &target)?;
         let (Some(length), Some(timestamp)) =
@@ -210,7 +180,7 @@ impl BlobStore for S3Store {
         data: &[&[u8]],
         options: &PutOptions,
     ) -> Result<BlobMeta, BlobError> {
-        let key = self.key(id)?;
+        let key = self.prefix.key(id)?;
         if options.set_mod_time.is_some() {
             return Err(self.unsupported(Feature::SetModTime));
         }
@@ -254,7 +224,7 @@ impl BlobStore for S3Store {
     }
 
     fn delete(&self, id: &BlobId) -> Result<(), BlobError> {
-        let key = self.key(id)?;
+        let key = self.prefix.key(id)?;
         let ask = Ask::new("DELETE", &key);
         self.api.send(&ask, Operation::Delete, &id.into(), &[Meaning::Missing])?.ok();
         Ok(())
@@ -277,7 +247,7 @@ impl BlobStore for S3Store {
     }
 
     fn extend_retention(&self, id: &BlobId, retention: &Retention) -> Result<(), BlobError> {
-        let key = self.key(id)?;
+        let key = self.prefix.key(id)?;
         let invalid = |message| self.api.site().invalid(message);
         let [(_, mode), (_, until)] = lock(retention).map_err(invalid)?;
         let body = format!(
