@@ -9,9 +9,6 @@
 
 FROM scratch AS prebuilt
 COPY image/ /
-# The 64 MiB that deriving the key takes go back to the system at once instead of after a second,
-# when the packs need as much: a third less memory at its peak.
-ENV MIMALLOC_PURGE_DELAY=1
 ENTRYPOINT ["/kopist"]
 
 FROM docker.io/library/rust:1.95-bookworm AS build
@@ -31,5 +28,4 @@ RUN target="$(rustc --print host-tuple)" \
 
 FROM scratch AS final
 COPY --from=build /image/ /
-ENV MIMALLOC_PURGE_DELAY=1
 ENTRYPOINT ["/kopist"]

@@ -3,13 +3,11 @@
 //! It is the mover when the first word is `mover` or when it is started under the name
 //! `entry.sh` or `mover`; under any other name, `kopia` included, it is the command line.
 
+mod memory;
+
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
-
-/// Many threads allocate and free small buffers; see `docs/architecture.md`.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
