@@ -24,6 +24,7 @@ mod clock;
 mod google;
 #[cfg(feature = "http")]
 mod http;
+mod roots;
 #[cfg(any(feature = "http", feature = "sftp"))]
 mod settings;
 #[cfg(any(feature = "http", feature = "sftp"))]
@@ -41,6 +42,7 @@ use kopist_blob::{
 };
 use thiserror::Error;
 
+pub use roots::ExtraRoots;
 use stores::{Context, Mode, Opening};
 pub use stores::{KindInfo, kinds};
 
@@ -55,6 +57,8 @@ pub struct ConnectOptions {
     pub retry: RetryPolicy,
     /// What waits between attempts and for speed limits; stopping it ends these waits.
     pub timer: SystemTimer,
+    /// Whom to believe besides the authorities that the system knows.
+    pub extra_roots: ExtraRoots,
 }
 
 /// Why there is no connection.
@@ -107,7 +111,8 @@ fn open(
     let store = match kind.opening {
         Opening::By(open) => {
             let attempts = Attempts::new(options.retry, Arc::new(options.timer.clone()));
-            open(storage, &Context { mode, attempts })?
+            let roots = options.extra_roots.clone();
+            open(storage, &Context { mode, attempts, roots })?
         }
         Opening::NotIncluded => {
             return Err(ConnectError::NotIncluded {

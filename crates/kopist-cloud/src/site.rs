@@ -6,6 +6,8 @@ use std::io;
 
 use kopist_blob::{BlobError, Operation, Target};
 
+use crate::ExtraRoots;
+
 /// The settings of a kind of store, as a person knows them, for the errors to name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
@@ -27,6 +29,8 @@ pub(crate) struct Site {
     /// Its display name.
     pub(crate) name: String,
     pub(crate) settings: Settings,
+    /// Whom its servers, and those that vouch for us, may be certified by besides the usual.
+    pub(crate) roots: ExtraRoots,
 }
 
 /// What an answer with an error status says.
@@ -191,6 +195,7 @@ pub(crate) mod tests {
                 credentials: "--access-key",
                 place: "--bucket",
             },
+            roots: ExtraRoots::default(),
         }
     }
 

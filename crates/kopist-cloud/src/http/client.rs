@@ -78,7 +78,7 @@ impl fmt::Debug for Client {
 impl Client {
     /// A client for the server at `base`, which tells it whether a proxy is to be used.
     pub(crate) fn new(base: &str, trust: &Trust, site: Site) -> Result<Self, BlobError> {
-        let tls = trust.tls(site.kind, site.settings.trust)?;
+        let tls = trust.tls(&site)?;
         let base: Uri = base.parse().map_err(|error| BlobError::InvalidConfig {
             kind: site.kind.to_owned(),
             message: format!("{} is no address: {error}", site.settings.address),

@@ -13,6 +13,8 @@ use rustls::{
 };
 use sha2::{Digest, Sha256};
 
+use crate::site::Site;
+
 /// Which certificates of a server are accepted.
 #[derive(Clone, Debug)]
 pub(crate) enum Trust {
@@ -28,34 +30,30 @@ pub(crate) enum Trust {
 }
 
 impl Trust {
-    /// The configuration of TLS. `kind` and `setting` name the settings in errors.
-    pub(super) fn tls(&self, kind: &str, setting: &str) -> Result<Arc<ClientConfig>, BlobError> {
-        let invalid = |message: String| BlobError::InvalidConfig { kind: kind.to_owned(), message };
+    /// The configuration of TLS for a store.
+    pub(super) fn tls(&self, site: &Site) -> Result<Arc<ClientConfig>, BlobError> {
+        let setting = site.settings.trust;
+        let invalid = |message: String| site.invalid(message);
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| invalid(error.to_string()))?;
         let config = match self {
             Self::System => {
-                let roots = Arc::new(system_roots());
-                let verifier =
-                    WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
-                        .build()
-                        .map_err(|error| invalid(error.to_string()))?;
+                let mut roots = system_roots();
+                add_extra(&mut roots, site)?;
+                let verifier = WebPkiServerVerifier::builder_with_provider(
+                    Arc::new(roots),
+                    Arc::clone(&provider),
+                )
+                .build()
+                .map_err(|error| invalid(error.to_string()))?;
                 builder.with_webpki_verifier(verifier)
             }
             Self::Roots(pem) => {
                 let mut roots = RootCertStore::empty();
-                for certificate in CertificateDer::pem_slice_iter(pem) {
-                    let certificate = certificate
-                        .map_err(|error| invalid(format!("{setting} is not PEM: {error}")))?;
-                    roots.add(certificate).map_err(|error| {
-                        invalid(format!("{setting} holds an unusable certificate: {error}"))
-                    })?;
-                }
-                if roots.is_empty() {
-                    return Err(invalid(format!("{setting} holds no certificate")));
-                }
+                add(&mut roots, pem).map_err(|what| invalid(format!("{setting} {what}")))?;
+                add_extra(&mut roots, site)?;
                 builder.with_root_certificates(roots)
             }
             Self::Fingerprint(text) => {
@@ -72,6 +70,26 @@ impl Trust {
         };
         Ok(Arc::new(config.with_no_client_auth()))
     }
+}
+
+/// Adds the certificates of a PEM text, all of which must be usable; says what is wrong with it.
+fn add(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), String> {
+    let before = roots.len();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|error| format!("is not PEM: {error}"))?;
+        roots
+            .add(certificate)
+            .map_err(|error| format!("holds an unusable certificate: {error}"))?;
+    }
+    if roots.len() == before { Err("holds no certificate".to_owned()) } else { Ok(()) }
+}
+
+fn add_extra(roots: &mut RootCertStore, site: &Site) -> Result<(), BlobError> {
+    if site.roots.is_empty() {
+        return Ok(());
+    }
+    add(roots, site.roots.pem())
+        .map_err(|what| site.invalid(format!("the file of further root certificates {what}")))
 }
 
 fn system_roots() -> RootCertStore {
@@ -147,6 +165,10 @@ impl ServerCertVerifier for Pinned {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ExtraRoots;
+    use crate::site::tests::site;
+
+    const UNUSABLE: &[u8] = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 
     #[test]
     fn fingerprints_are_read_in_every_usual_form() {
@@ -161,13 +183,23 @@ mod tests {
     fn unusable_settings_are_named() {
         for trust in [
             Trust::Roots(b"nothing".to_vec()),
-            Trust::Roots(
-                b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec(),
-            ),
+            Trust::Roots(UNUSABLE.to_vec()),
             Trust::Fingerprint("zz".to_owned()),
         ] {
-            let error = trust.tls("s3", "rootCA").unwrap_err().to_string();
-            assert!(error.contains("s3") && error.contains("rootCA"), "{error}");
+            let error = trust.tls(&site()).unwrap_err().to_string();
+            assert!(error.contains("s3") && error.contains("--root-ca-pem-path"), "{error}");
         }
+    }
+
+    #[test]
+    fn further_certificates_count_where_authorities_do() {
+        let with = |pem: &[u8]| Site { roots: ExtraRoots::from_pem(pem), ..site() };
+        for pem in [b"nothing", UNUSABLE] {
+            let error = Trust::System.tls(&with(pem)).unwrap_err().to_string();
+            assert!(error.contains("further root certificates"), "{error}");
+            // Whoever is pinned needs no authority.
+            assert!(Trust::Fingerprint("ab".repeat(32)).tls(&with(pem)).is_ok());
+        }
+        assert!(Trust::System.tls(&with(b"")).is_ok());
     }
 }

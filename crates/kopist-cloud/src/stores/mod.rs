@@ -28,6 +28,8 @@ use std::sync::Arc;
 
 use kopist_blob::{Attempts, BlobError, BlobStore, StorageConfig};
 
+use crate::ExtraRoots;
+
 /// Whether a store is to be used or to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -41,6 +43,9 @@ pub(crate) struct Context {
     /// For operations of many requests, which only remote stores have.
     #[cfg_attr(not(any(feature = "http", feature = "sftp")), allow(dead_code))]
     pub(crate) attempts: Attempts,
+    /// For stores that speak TLS.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    pub(crate) roots: ExtraRoots,
 }
 
 pub(crate) type Open = fn(&StorageConfig, &Context) -> Result<Arc<dyn BlobStore>, BlobError>;

@@ -13,4 +13,5 @@ mod rclone;
 mod s3;
 mod sftp;
 mod support;
+mod trust;
 mod webdav;

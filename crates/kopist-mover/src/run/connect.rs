@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use kopist_blob::{BlobError, BlobId, BlobStore, Limits, StorageConfig, list_all};
-use kopist_cloud::{ConnectError, ConnectOptions};
+use kopist_cloud::{ConnectError, ConnectOptions, ExtraRoots};
 use kopist_format::format_blob::{BLOBCFG_BLOB, FORMAT_BLOB, FormatVersion};
 use kopist_repo::{
     CacheOptions, ClientIdentity, CreateOptions, OpenOptions, RepoError, Repository,
@@ -113,8 +113,11 @@ fn config_of(plan: &MoverPlan, storage: &Storage, context: &Context) -> StorageC
 }
 
 fn options_of(plan: &MoverPlan, context: &Context, storage: &StorageConfig) -> ConnectOptions {
-    let mut options =
-        ConnectOptions { timer: context.stop.timer().clone(), ..ConnectOptions::default() };
+    let mut options = ConnectOptions {
+        timer: context.stop.timer().clone(),
+        extra_roots: plan.root_ca.clone().map(ExtraRoots::from_pem).unwrap_or_default(),
+        ..ConnectOptions::default()
+    };
     if plan.upload_speed.is_some() || plan.download_speed.is_some() {
         let given = Limits::from_storage(storage).unwrap_or_default();
         let rate = |speed: Option<u64>, given: f64| speed.map_or(given, |speed| speed as f64);

@@ -2,6 +2,7 @@
 //! the judge of what is in the repository afterwards.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed step of a test is a failed test
 
+mod authorities;
 mod container;
 mod differential;
 mod expect;

@@ -4,6 +4,7 @@ use kopist_blob::{BlobError, Operation, Target};
 
 use super::config::{Config, KIND};
 use super::identity::{Identity, shared_key};
+use crate::ExtraRoots;
 use crate::http::{
     Answer, Ask, Client, Request, Trust, encode_path, encode_segment, http_date, length, query,
 };
@@ -30,9 +31,9 @@ pub(super) struct Api {
 }
 
 impl Api {
-    pub(super) fn new(config: &Config) -> Result<Self, BlobError> {
-        let site =
-            Site { kind: KIND, name: format!("Azure: {}", config.container), settings: SETTINGS };
+    pub(super) fn new(config: &Config, roots: ExtraRoots) -> Result<Self, BlobError> {
+        let name = format!("Azure: {}", config.container);
+        let site = Site { kind: KIND, name, settings: SETTINGS, roots };
         let endpoint = config.endpoint();
         let identity = Identity::new(config, &site)?;
         let client = Client::new(&endpoint, &Trust::System, site)?;

@@ -46,7 +46,7 @@ pub(super) fn open(
     let store = AzureStore {
         storage: storage.clone(),
         prefix: Prefix::new(&config.prefix),
-        api: Api::new(&config)?,
+        api: Api::new(&config, context.roots.clone())?,
         attempts: context.attempts.clone(),
     };
     past::at(config.point_in_time, store)

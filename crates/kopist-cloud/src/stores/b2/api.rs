@@ -14,6 +14,7 @@ use sha1::{Digest as _, Sha1};
 
 use super::config::{Config, KIND};
 use super::meaning_of;
+use crate::ExtraRoots;
 use crate::http::{Answer, Client, Request, Trust, encode_path};
 use crate::settings::Secret;
 use crate::site::{Meaning, Refusal, Settings, Site};
@@ -75,8 +76,9 @@ struct Trouble {
 }
 
 impl Api {
-    pub(super) fn new(config: Config) -> Result<Self, BlobError> {
-        let site = Site { kind: KIND, name: format!("B2: {}", config.bucket), settings: SETTINGS };
+    pub(super) fn new(config: Config, roots: ExtraRoots) -> Result<Self, BlobError> {
+        let name = format!("B2: {}", config.bucket);
+        let site = Site { kind: KIND, name, settings: SETTINGS, roots };
         let client = Client::new(&config.endpoint, &Trust::System, site)?;
         Ok(Self {
             config,

@@ -47,7 +47,7 @@ pub(super) fn open(
     Ok(Arc::new(B2Store {
         storage: storage.clone(),
         prefix: Prefix::new(&config.prefix),
-        api: Api::new(config)?,
+        api: Api::new(config, context.roots.clone())?,
         attempts: context.attempts.clone(),
     }))
 }

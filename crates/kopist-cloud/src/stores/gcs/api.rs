@@ -5,6 +5,7 @@ use std::ops::Deref;
 use kopist_blob::BlobError;
 
 use super::config::{Config, KIND};
+use crate::ExtraRoots;
 use crate::google::{Identity, Service};
 use crate::http::encode_segment;
 use crate::site::{Settings, Site};
@@ -37,8 +38,9 @@ impl Deref for Api {
 }
 
 impl Api {
-    pub(super) fn new(config: &Config) -> Result<Self, BlobError> {
-        let site = Site { kind: KIND, name: format!("GCS: {}", config.bucket), settings: SETTINGS };
+    pub(super) fn new(config: &Config, roots: ExtraRoots) -> Result<Self, BlobError> {
+        let name = format!("GCS: {}", config.bucket);
+        let site = Site { kind: KIND, name, settings: SETTINGS, roots };
         let emulator = std::env::var("STORAGE_EMULATOR_HOST").ok().filter(|h| !h.is_empty());
         let (endpoint, identity) = if let Some(host) = emulator {
             let endpoint = if host.contains("://") { host } else { format!("http://{host}") };

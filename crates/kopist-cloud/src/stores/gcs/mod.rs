@@ -41,7 +41,7 @@ pub(super) fn open(
     let store = GcsStore {
         storage: storage.clone(),
         prefix: Prefix::new(&config.prefix),
-        api: Api::new(&config)?,
+        api: Api::new(&config, context.roots.clone())?,
         attempts: context.attempts.clone(),
     };
     past::at(config.point_in_time, store)

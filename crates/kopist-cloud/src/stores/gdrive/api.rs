@@ -5,6 +5,7 @@ use std::ops::Deref;
 use kopist_blob::BlobError;
 
 use super::config::{Config, KIND};
+use crate::ExtraRoots;
 use crate::google::{Identity, Service};
 use crate::site::{Settings, Site};
 
@@ -34,9 +35,9 @@ impl Deref for Api {
 }
 
 impl Api {
-    pub(super) fn new(config: &Config) -> Result<Self, BlobError> {
+    pub(super) fn new(config: &Config, roots: ExtraRoots) -> Result<Self, BlobError> {
         let name = format!("Google Drive: {}", config.folder_id);
-        let site = Site { kind: KIND, name, settings: SETTINGS };
+        let site = Site { kind: KIND, name, settings: SETTINGS, roots };
         let scope = if config.read_only { READ_ONLY } else { OWN_FILES };
         let file = &config.credentials_file;
         let identity = Identity::find(&config.credentials, file, scope, site.clone())?;

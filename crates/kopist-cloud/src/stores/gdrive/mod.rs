@@ -45,7 +45,7 @@ pub(super) fn open(
     tracing::debug!("kopia no longer maintains its own support of Google Drive");
     Ok(Arc::new(DriveStore {
         storage: storage.clone(),
-        api: Api::new(&config)?,
+        api: Api::new(&config, context.roots.clone())?,
         folder: config.folder_id,
         known: Mutex::default(),
         attempts: context.attempts.clone(),

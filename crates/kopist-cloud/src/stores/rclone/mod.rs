@@ -22,6 +22,7 @@ use parking_lot::Mutex;
 
 use super::Context;
 use super::sharded::{Entry, ShardedStore, Stat, Tree};
+use crate::ExtraRoots;
 use config::Config;
 use process::Process;
 
@@ -33,7 +34,8 @@ pub(super) fn open(
     tracing::debug!("kopia no longer maintains its own support of rclone");
     let name = format!("RClone {}", config.remote_path);
     let sharding = config.sharding.clone();
-    let tree = RcloneTree { config, name: name.clone(), process: Mutex::default() };
+    let roots = context.roots.clone();
+    let tree = RcloneTree { config, name: name.clone(), roots, process: Mutex::default() };
     // What is wrong with the program or the remote shows now.
     tree.process()?;
     Ok(Arc::new(ShardedStore::new(tree, storage, name, &sharding, context)))
@@ -44,6 +46,8 @@ pub(super) fn open(
 struct RcloneTree {
     config: Config,
     name: String,
+    /// Whom rclone is to believe besides the usual.
+    roots: ExtraRoots,
     process: Mutex<Option<Arc<Process>>>,
 }
 
@@ -56,7 +60,7 @@ impl RcloneTree {
         {
             return Ok(Arc::clone(process));
         }
-        let process = Arc::new(Process::start(&self.config, &self.name)?);
+        let process = Arc::new(Process::start(&self.config, &self.name, &self.roots)?);
         *held = Some(Arc::clone(&process));
         Ok(process)
     }

@@ -1,5 +1,6 @@
 //! Starting, watching and ending rclone.
 
+use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -18,6 +19,7 @@ use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
 
 use super::config::{Config, KIND};
+use crate::ExtraRoots;
 use crate::http::{Client, Request, Trust};
 use crate::settings::Secret;
 use crate::site::{Refusal, Settings, Site};
@@ -29,6 +31,13 @@ const SETTINGS: Settings = Settings {
     credentials: "the configuration of rclone",
     place: "--remote-path",
 };
+
+/// The folder of further authorities.
+const ROOTS: &str = "roots";
+/// Names the folders of authorities to a program in Go.
+const ROOT_FOLDERS: &str = "SSL_CERT_DIR";
+/// What that is when it is not set (go:crypto/x509/root_linux.go).
+const USUAL_ROOTS: &str = "/etc/ssl/certs:/etc/pki/tls/certs";
 
 /// A running rclone. Dropping it ends it.
 #[derive(Debug)]
@@ -60,8 +69,15 @@ enum Said {
 }
 
 impl Process {
-    pub(super) fn start(config: &Config, name: &str) -> Result<Self, BlobError> {
-        let site = Site { kind: KIND, name: name.to_owned(), settings: SETTINGS };
+    pub(super) fn start(
+        config: &Config,
+        name: &str,
+        roots: &ExtraRoots,
+    ) -> Result<Self, BlobError> {
+        // Our own connection is to the certificate that we make; rclone's go out.
+        let ours = ExtraRoots::default();
+        let site =
+            Site { kind: KIND, name: name.to_owned(), settings: SETTINGS, roots: ours.clone() };
         let cannot =
             |what: &dyn std::fmt::Display| site.invalid(format!("cannot start rclone: {what}"));
         let folder = tempfile::Builder::new()
@@ -70,9 +86,9 @@ impl Process {
             .map_err(|error| cannot(&error))?;
         let user = format!("u{}", random().map_err(|error| cannot(&error))?);
         let password = format!("p{}", random().map_err(|error| cannot(&error))?);
-        let fingerprint =
-            prepare(folder.path(), config, &user, &password).map_err(|error| cannot(&error))?;
-        let mut child = command(config, folder.path()).spawn().map_err(|error| {
+        let fingerprint = prepare(folder.path(), config, &user, &password, roots)
+            .map_err(|error| cannot(&error))?;
+        let mut child = command(config, folder.path(), roots).spawn().map_err(|error| {
             site.invalid(format!("--rclone-exe, {}, cannot be run: {error}", config.program()))
         })?;
         let said = listen(&mut child, config.debug);
@@ -98,7 +114,7 @@ impl Process {
             atomic_writes: config.atomic_writes,
             sharding: config.sharding.clone(),
         };
-        let files = DavTree::new(&dav, name, KIND)?;
+        let files = DavTree::new(&dav, name, KIND, ours)?;
         let child = Mutex::new(child);
         Ok(Self { files, control, control_url, authorization, child, _folder: folder })
     }
@@ -137,6 +153,7 @@ fn prepare(
     config: &Config,
     user: &str,
     password: &str,
+    roots: &ExtraRoots,
 ) -> Result<String, Box<dyn std::error::Error>> {
     let key = KeyPair::generate()?;
     let mut parameters = CertificateParams::new(vec!["127.0.0.1".to_owned()])?;
@@ -149,6 +166,10 @@ fn prepare(
     if !config.embedded.is_empty() {
         write(&folder.join("rclone.conf"), config.embedded.expose().as_bytes())?;
     }
+    if !roots.is_empty() {
+        std::fs::create_dir(folder.join(ROOTS))?;
+        write(&folder.join(ROOTS).join("further.pem"), roots.pem())?;
+    }
     Ok(hex::encode(Sha256::digest(certificate.der())))
 }
 
@@ -158,7 +179,7 @@ fn write(path: &Path, data: &[u8]) -> std::io::Result<()> {
 }
 
 /// The command line of kopia. Nothing on it is secret.
-fn command(config: &Config, folder: &Path) -> Command {
+fn command(config: &Config, folder: &Path, roots: &ExtraRoots) -> Command {
     let mut command = Command::new(config.program());
     command.args(["-v", "serve", "webdav"]).arg(&config.remote_path).args(&config.rclone_args);
     if !config.embedded.is_empty() {
@@ -183,10 +204,29 @@ fn command(config: &Config, folder: &Path) -> Command {
         command.env_clear();
         command.envs(config.rclone_env.iter().filter_map(|pair| pair.split_once('=')));
     }
+    if !roots.is_empty() {
+        command.env(ROOT_FOLDERS, root_folders(config, folder));
+    }
     // Signals for us are not for it: it must live until our last request.
     command.process_group(0);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     command
+}
+
+/// Where rclone looks for authorities: as without us, and in a folder of ours. (Its own option
+/// `--ca-cert` would replace the others.)
+fn root_folders(config: &Config, folder: &Path) -> OsString {
+    let mut given = config.rclone_env.iter().filter_map(|pair| pair.split_once('='));
+    let given = given.rfind(|(name, _)| *name == ROOT_FOLDERS);
+    let usual = match given {
+        Some((_, value)) => Some(value.into()),
+        None if config.rclone_env.is_empty() => std::env::var_os(ROOT_FOLDERS),
+        None => None,
+    };
+    let mut folders = usual.filter(|value| !value.is_empty()).unwrap_or(USUAL_ROOTS.into());
+    folders.push(":");
+    folders.push(folder.join(ROOTS));
+    folders
 }
 
 /// Reads what rclone prints, as long as it prints, so that it never waits for us.

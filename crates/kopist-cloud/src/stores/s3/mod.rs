@@ -73,6 +73,7 @@ impl S3Store {
             kind: config::KIND,
             name: format!("S3: {} {}", config.endpoint, config.bucket),
             settings: SETTINGS,
+            roots: context.roots.clone(),
         };
         Ok(Self {
             storage: storage.clone(),

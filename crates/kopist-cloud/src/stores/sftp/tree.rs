@@ -13,6 +13,7 @@ use tokio::runtime::Runtime;
 
 use super::config::{Config, KIND, invalid};
 use super::connection::{Session, connect};
+use crate::ExtraRoots;
 use crate::site::{Settings, Site};
 use crate::stores::sharded::{Entry, Stat, Tree};
 
@@ -72,7 +73,9 @@ impl SftpTree {
             .enable_all()
             .build()
             .map_err(|error| invalid(format!("no threads for its connection: {error}")))?;
-        let site = Site { kind: KIND, name, settings: SETTINGS };
+        // SSH knows no authorities.
+        let roots = ExtraRoots::default();
+        let site = Site { kind: KIND, name, settings: SETTINGS, roots };
         Ok(Self { runtime, config, site, session: Mutex::new(None) })
     }
 

@@ -33,6 +33,6 @@ pub(super) fn open(
 ) -> Result<Arc<dyn BlobStore>, BlobError> {
     let config = Config::from_storage(storage)?;
     let name = config.display_name();
-    let tree = DavTree::new(&config, &name, config::KIND)?;
+    let tree = DavTree::new(&config, &name, config::KIND, context.roots.clone())?;
     Ok(Arc::new(ShardedStore::new(tree, storage, name, &config.sharding, context)))
 }

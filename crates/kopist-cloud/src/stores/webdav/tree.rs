@@ -5,6 +5,7 @@ use kopist_blob::{BlobError, BlobId, ByteRange, Operation, Target};
 use super::auth::Auth;
 use super::config::Config;
 use super::multistatus::{self, Resource};
+use crate::ExtraRoots;
 use crate::http::{Answer, Client, Fetched, Request, encode_path, length, read};
 use crate::site::{Meaning, Refusal, Settings, Site};
 use crate::stores::sharded::{Entry, Stat, Tree};
@@ -33,8 +34,9 @@ impl DavTree {
         config: &Config,
         name: &str,
         kind: &'static str,
+        roots: ExtraRoots,
     ) -> Result<Self, BlobError> {
-        let site = Site { kind, name: name.to_owned(), settings: SETTINGS };
+        let site = Site { kind, name: name.to_owned(), settings: SETTINGS, roots };
         let Some((scheme @ ("http" | "https"), rest)) = config.url.split_once("://") else {
             return Err(site.invalid("url must begin with http:// or https://"));
         };
