@@ -10,6 +10,7 @@ mod demo;
 mod fuzz;
 mod image;
 mod pages;
+mod sbom;
 mod step;
 mod test;
 
@@ -21,7 +22,10 @@ usage: cargo xtask CHORE
   demo [DIR]        back up DIR (default: this checkout's crates) through the mover, restore it
                     elsewhere, compare
   test              everything that must hold: format, lints, licences, tests, image
-  image [TAG]       build the container image with buildah
+  image [--full] [TAG]
+                    build the container image with buildah; the larger flavour has ssh and rclone
+  sbom [FILE [TARGET]]
+                    list what the binary is made of, as CycloneDX (default kopist.cdx.json)
   image-test        only the image's part of `test`: build it, back up and restore in it, run the
                     mover's scenarios in it
   pages [DIR]       write the manual page and the completions (bash, zsh, fish) into DIR
@@ -35,7 +39,8 @@ fn main() -> ExitCode {
     let result = match arguments.first().map(String::as_str) {
         Some("demo") => demo::run(rest.first().map(Path::new)),
         Some("test") => test::run(),
-        Some("image") => image::build_release(rest.first().map_or("kopist:latest", String::as_str)),
+        Some("image") => image::build_release(rest),
+        Some("sbom") => parts(rest),
         Some("pages") => pages::write(rest.first().map_or(Path::new("pages"), Path::new)),
         Some("image-test") => image::test(),
         Some("fuzz") => step::number(rest.first(), 60).and_then(fuzz::run),
@@ -50,4 +55,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// `[FILE [TARGET]]`
+fn parts(arguments: &[String]) -> step::Result {
+    let file = arguments.first().map_or(Path::new("kopist.cdx.json"), Path::new);
+    let target = match arguments.get(1) {
+        Some(target) => target.clone(),
+        None => image::host()?,
+    };
+    sbom::write(file, &target)
 }

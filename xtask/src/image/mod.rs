@@ -1,15 +1,19 @@
-//! The container image: a static binary on an empty file system.
+//! The container image: a static binary, and a shell for people's commands.
 //!
-//! The binary is compiled here and handed to the Dockerfile's target `prebuilt`, so that building
-//! needs no base image and no container runtime, only buildah.
+//! The binary is compiled here and handed to the Dockerfile's target `prebuilt` with all other
+//! files ([`rootfs`]), so that building needs no base image and no container runtime, only buildah.
 
-use std::os::unix::fs::symlink;
+mod rootfs;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use kopist_testkit::tree::{self, Comparison, RandomTree, TreeShape};
+use serde_json::Value;
 
+use crate::sbom;
 use crate::step::{self, Result, cargo, headline};
+use rootfs::Flavour;
 
 /// The path that the operator starts.
 const ENTRY: &str = "/mover-kopia/entry.sh";
@@ -17,10 +21,26 @@ const ENTRY: &str = "/mover-kopia/entry.sh";
 /// A user without a passwd entry.
 const USER: u32 = 417_253;
 
-/// Builds the image into this user's own image store.
-pub(crate) fn build_release(tag: &str) -> Result {
+/// Where the list of its parts lies in the image.
+const PARTS: &str = "usr/share/sbom/kopist.cdx.json";
+
+/// Builds the image into this user's own image store: `[--full] [TAG]`.
+pub(crate) fn build_release(arguments: &[String]) -> Result {
+    let (flavour, arguments) = match arguments.split_first() {
+        Some((first, rest)) if first == "--full" => (Flavour::Full, rest),
+        _ => (Flavour::Usual, arguments),
+    };
+    let tag = arguments.first().map_or("kopist:latest", String::as_str);
     let scratch = step::scratch("image")?;
-    build(&Buildah { store: None }, scratch.path(), tag)
+    build(&Buildah { store: None }, scratch.path(), tag, flavour)
+}
+
+/// The machine that this toolchain compiles for.
+pub(crate) fn host() -> Result<String> {
+    let version = Command::new("rustc").arg("-vV").output()?;
+    let version = String::from_utf8(version.stdout)?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.ok_or("rustc does not name its host")?.to_owned())
 }
 
 /// Builds the image into a store of its own and runs a backup and a restore in it: as a user
@@ -30,7 +50,8 @@ pub(crate) fn test() -> Result {
     let scratch = step::scratch("image")?;
     let here = scratch.path();
     let buildah = Buildah { store: Some(here.join("store")) };
-    build(&buildah, here, TAG)?;
+    build(&buildah, here, TAG, Flavour::Usual)?;
+    labelled(&buildah, TAG)?;
 
     headline("a backup and a restore in the image");
     let data = here.join("data");
@@ -42,6 +63,7 @@ pub(crate) fn test() -> Result {
     }
     own(&[&data, &repository, &cache, &restored])?;
     let container = buildah.output(&["from", "--pull-never", TAG])?;
+    as_kopia(&buildah, container.trim())?;
     let run = |direction: &str, data: &Path, at: &str| -> Result {
         let mut command = buildah.command(&["run", "--isolation", "chroot"]);
         command.arg("--user").arg(format!("{USER}:{USER}"));
@@ -72,6 +94,33 @@ pub(crate) fn test() -> Result {
     scenarios(&buildah, container.trim())
 }
 
+/// What the image says of itself: who made what, and that its user is not root.
+fn labelled(buildah: &Buildah, tag: &str) -> Result {
+    let told: Value = serde_json::from_str(&buildah.output(&["inspect", "--type", "image", tag])?)?;
+    let config = &told["OCIv1"]["config"];
+    let version = &config["Labels"]["org.opencontainers.image.version"];
+    let revision = config["Labels"]["org.opencontainers.image.revision"].as_str();
+    if version != env!("CARGO_PKG_VERSION") || revision.is_none_or(str::is_empty) {
+        return Err(format!("the labels of the image are {}", config["Labels"]).into());
+    }
+    let user = config["User"].as_str().unwrap_or_default();
+    if user.split(':').next().and_then(|uid| uid.parse().ok()).is_none_or(|uid: u32| uid == 0) {
+        return Err(format!("the user of the image is {user:?}, not the number of one").into());
+    }
+    Ok(())
+}
+
+/// The name `kopia` is the command line, for the image's own shell too.
+fn as_kopia(buildah: &Buildah, container: &str) -> Result {
+    headline("the image's shell and the name kopia");
+    let script = "set -euo pipefail; kopia --version; TZ=Europe/Berlin date; \
+                  ls -l /mover-kopia /etc/ssl/certs /usr/share/sbom";
+    let user = format!("{USER}:{USER}");
+    let arguments =
+        ["run", "--isolation", "chroot", "--user", &user, container, "--", "bash", "-c"];
+    step::succeed(buildah.command(&arguments).arg(script))
+}
+
 /// The scenarios of the mover's contract, each in the root directory of the image: read-only, as a
 /// user that it does not know.
 fn scenarios(buildah: &Buildah, container: &str) -> Result {
@@ -92,28 +141,44 @@ fn scenarios(buildah: &Buildah, container: &str) -> Result {
     step::succeed(&mut command)
 }
 
-fn build(buildah: &Buildah, scratch: &Path, tag: &str) -> Result {
-    let binary = static_binary()?;
+fn build(buildah: &Buildah, scratch: &Path, tag: &str, flavour: Flavour) -> Result {
+    let target = host()?;
+    let binary = static_binary(&target)?;
     let context = scratch.join("context");
-    let entry = context.join(format!("image{ENTRY}"));
-    std::fs::create_dir_all(entry.parent().ok_or("the entry has a directory")?)?;
-    std::fs::copy(&binary, context.join("image/kopist"))?;
-    symlink("/kopist", &entry)?;
+    let root = context.join("image");
+    rootfs::lay(&root, &binary, flavour)?;
+    sbom::write(&root.join(PARTS), &target)?;
     headline(&format!("buildah bud --target prebuilt --tag {tag}"));
     let dockerfile = kopist_testkit::checkout().join("Dockerfile");
     let mut command = buildah.command(&["bud", "--isolation", "chroot", "--target", "prebuilt"]);
+    for argument in [
+        format!("VERSION={}", env!("CARGO_PKG_VERSION")),
+        format!("REVISION={}", git(&["rev-parse", "HEAD"])),
+        format!("CREATED={}", git(&["show", "--no-patch", "--format=%cI", "HEAD"])),
+    ] {
+        command.arg("--build-arg").arg(argument);
+    }
     command.arg("--tag").arg(tag).arg("--file").arg(dockerfile).arg(&context);
     step::succeed(&mut command)
 }
 
-/// The release binary, linked statically.
-fn static_binary() -> Result<PathBuf> {
-    let version = Command::new("rustc").arg("-vV").output()?;
-    let version = String::from_utf8(version.stdout)?;
-    let target = version
-        .lines()
-        .find_map(|line| line.strip_prefix("host: "))
-        .ok_or("rustc does not name its host")?;
+/// What git says of this checkout; nothing where it is none.
+fn git(arguments: &[&str]) -> String {
+    let output =
+        Command::new("git").args(arguments).current_dir(kopist_testkit::checkout()).output();
+    match output {
+        Ok(output) if output.status.success() => {
+            String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        }
+        _ => "unknown".to_owned(),
+    }
+}
+
+/// The release binary, linked statically; or the one that `KOPIST_STATIC_BINARY` names.
+fn static_binary(target: &str) -> Result<PathBuf> {
+    if let Some(given) = std::env::var_os("KOPIST_STATIC_BINARY") {
+        return Ok(PathBuf::from(given));
+    }
     let arguments = ["build", "--release", "--locked", "--package", "kopist", "--target", target];
     headline(&format!("cargo {} (static)", arguments.join(" ")));
     let mut command = Command::new(cargo());

@@ -23,14 +23,6 @@ pub(crate) struct Scenario {
     pub(crate) uid: Option<u32>,
 }
 
-impl Scenario {
-    /// Whether a shell is needed.
-    pub(crate) fn has_commands(&self) -> bool {
-        let env = &self.run["env"];
-        ["KOPIA_BEFORE_SNAPSHOT", "KOPIA_AFTER_SNAPSHOT"].iter().any(|name| env[name].is_string())
-    }
-}
-
 /// All scenarios, and the environments they start from.
 pub(crate) struct Scenarios {
     pub(crate) all: Vec<Scenario>,

@@ -111,12 +111,7 @@ fn run(
 ) -> (Vec<String>, String) {
     let mut container = container(scenario);
     if let Some(image) = image {
-        let rootfs = RootFs {
-            image: Some(image.to_owned()),
-            // The shell for commands is this machine's.
-            tools: scenario.has_commands(),
-            ..RootFs::default()
-        };
+        let rootfs = RootFs { image: Some(image.to_owned()), ..RootFs::default() };
         container = container.rooted(&Arc::new(rootfs));
     }
     let ended = play(scenarios, scenario, &container, kopia);
