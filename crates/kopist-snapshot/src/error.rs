@@ -73,6 +73,14 @@ pub enum SnapshotError {
         /// Why.
         source: Box<SnapshotError>,
     },
+    /// A part of a snapshot cannot be read, so what it takes is not known.
+    #[error("error processing {path}: {source}")]
+    Uncounted {
+        /// Which part.
+        path: String,
+        /// Why.
+        source: Box<SnapshotError>,
+    },
     /// Snapshots of several sources would get the same one.
     #[error("{0} specified on destination but not source")]
     Collapse(&'static str),

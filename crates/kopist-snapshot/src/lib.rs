@@ -8,7 +8,7 @@
 //!   [`expire`]: making and deleting snapshots.
 //! - [`browse`]: looking into snapshots; [`resolve`]: which one a path means;
 //!   [`restore`](mod@restore): getting one back; [`verify`](mod@verify): making sure that one
-//!   could.
+//!   could; [`usage`]: what each adds to the storage.
 //! - [`diff`](mod@diff): comparing two; [`fix`]: repairing them; [`history`]: giving them to
 //!   somebody else; [`migrate`]: getting them from another repository.
 //! - [`walk`](mod@walk): all objects of all snapshots, each once; [`gc`]: what is not among them;
@@ -38,6 +38,7 @@ pub mod retention;
 pub mod source;
 pub mod store;
 pub mod upload;
+pub mod usage;
 pub mod verify;
 pub mod walk;
 

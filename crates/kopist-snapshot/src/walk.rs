@@ -42,7 +42,7 @@ pub trait Visitor: Sync {
 struct Walk<'a> {
     repo: &'a Repository,
     view: &'a IndexView,
-    seen: Mutex<ContentSet>,
+    seen: &'a Mutex<ContentSet>,
     queue: Queue<(Arc<str>, DirEntry)>,
     pending: AtomicUsize,
     visitor: &'a dyn Visitor,
@@ -58,10 +58,22 @@ pub fn walk(
     parallel: usize,
     visitor: &dyn Visitor,
 ) {
+    walk_unseen(repo, view, &Mutex::new(ContentSet::new(view)), roots, parallel, visitor);
+}
+
+/// The same, leaving out the objects that earlier walks with the same `seen` have shown.
+pub(crate) fn walk_unseen(
+    repo: &Repository,
+    view: &IndexView,
+    seen: &Mutex<ContentSet>,
+    roots: &[Root],
+    parallel: usize,
+    visitor: &dyn Visitor,
+) {
     let walk = Walk {
         repo,
         view,
-        seen: Mutex::new(ContentSet::new(view)),
+        seen,
         queue: Queue::new(),
         // One for this function, so that the walk does not end before all roots are in.
         pending: AtomicUsize::new(1),
@@ -95,6 +107,9 @@ impl Walk<'_> {
                 match browse::children(self.repo, &directory) {
                     Ok(children) => {
                         for child in children {
+                            if self.visitor.stop() {
+                                break;
+                            }
                             let name = child.name_text();
                             self.visit(&format!("{path}/{name}"), &child);
                         }

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
-use kopist_format::{directory::DirEntry, id::ObjectId, snapshot::SnapshotManifest};
+use kopist_format::{
+    directory::DirEntry,
+    id::ObjectId,
+    snapshot::{SnapshotManifest, StorageStats},
+};
 use kopist_repo::{ManifestView, Repository};
 use kopist_snapshot::{
     SourceInfo, browse,
@@ -11,6 +15,7 @@ use kopist_snapshot::{
     policy::PolicySet,
     retention::compact_reasons,
     store::{all_snapshots, load_policies},
+    usage::UsageCounter,
 };
 use serde::Serialize;
 
@@ -37,7 +42,7 @@ const FLAGS: &[Flag] = &[
     Flag::switch("mtime", "Show modification times."),
     Flag::switch("owner", "Show owners."),
     Flag::switch("show-identical", "Show identical snapshots one by one.").short('l'),
-    Flag::switch("storage-stats", "Compute how much data each snapshot added.").refused(),
+    Flag::switch("storage-stats", "Compute how much data each snapshot added."),
     Flag::switch("reverse", "Newest first."),
     Flag::switch("all", "Include other users and hosts.").short('a'),
     Flag::int("max-results", "Number of snapshots to show for each source.").short('n'),
@@ -142,14 +147,16 @@ impl Lister<'_> {
         let mut list = JsonOutput::new(self.matches).list(&self.app.console)?;
         for (source, mut snapshots) in groups {
             self.select(&mut snapshots, |manifest| manifest);
-            if self.matches.flag("retention") {
-                for Judged { manifest, reasons } in self.judge(&source, snapshots) {
-                    list.item(&Listed { manifest: &manifest, reasons: &reasons })?;
-                }
+            let judged = if self.matches.flag("retention") {
+                self.judge(&source, snapshots)
             } else {
-                for manifest in &snapshots {
-                    list.item(&Listed { manifest, reasons: &[] })?;
-                }
+                let plain = |manifest| Judged { manifest, reasons: Vec::new() };
+                snapshots.into_iter().map(plain).collect()
+            };
+            let mut counter = self.counter()?;
+            for Judged { mut manifest, reasons } in judged {
+                count(&mut counter, &mut manifest)?;
+                list.item(&Listed { manifest: &manifest, reasons: &reasons })?;
             }
         }
         Ok(())
@@ -180,6 +187,15 @@ impl Lister<'_> {
         Ok(())
     }
 
+    /// Counts what each snapshot of a source adds, if that is asked for.
+    fn counter(&self) -> Result<Option<UsageCounter<'_>>, CommandError> {
+        if !self.matches.flag("storage-stats") {
+            return Ok(None);
+        }
+        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        Ok(Some(UsageCounter::new(self.repo, threads * 4)?))
+    }
+
     fn is_shown(&self, source: &SourceInfo) -> bool {
         let identity = self.repo.identity();
         self.matches.flag("all")
@@ -190,7 +206,9 @@ impl Lister<'_> {
         let below = self.path.strip_prefix(source.path.as_str()).unwrap_or_default();
         let mut rows = Vec::new();
         let mut last_size = 0;
-        for Judged { manifest, reasons } in judged {
+        let mut counter = self.counter()?;
+        for Judged { mut manifest, reasons } in judged {
+            count(&mut counter, &mut manifest)?;
             let time = self.app.time(manifest.start_time.to_timestamp());
             let entry = match self.entry(&manifest, below) {
                 Ok(entry) => entry,
@@ -251,6 +269,14 @@ impl Lister<'_> {
                 bits.push(format!("errors:{}", summary.failed));
             }
         }
+        if let Some(StorageStats { new_data, .. }) = &manifest.storage_stats {
+            let (original, packed) =
+                (new_data.original_content_bytes, new_data.packed_content_bytes);
+            bits.push(format!("new-data:{}", self.app.size(packed)));
+            bits.push(format!("new-files:{}", new_data.file_objects));
+            bits.push(format!("new-dirs:{}", new_data.dir_objects));
+            bits.push(format!("compression:{}", saved(original, packed)));
+        }
         bits
     }
 
@@ -270,6 +296,22 @@ impl Lister<'_> {
         }
         Ok(())
     }
+}
+
+/// Notes what a snapshot adds to those before it.
+fn count(counter: &mut Option<UsageCounter<'_>>, manifest: &mut SnapshotManifest) -> Outcome {
+    if let Some(counter) = counter {
+        manifest.storage_stats = Some(counter.add(manifest)?);
+    }
+    Ok(())
+}
+
+/// How much smaller compression has made something.
+fn saved(original: i64, packed: i64) -> String {
+    if packed >= original {
+        return "0%".to_owned();
+    }
+    format!("{:.1}%", 100.0 * (1.0 - packed as f64 / original as f64))
 }
 
 /// Joins neighbouring rows with the same object.
