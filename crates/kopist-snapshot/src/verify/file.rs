@@ -17,6 +17,8 @@ pub struct FileVerifier<'a> {
     checked: Mutex<ContentSet>,
     pub(super) read: Mutex<ContentSet>,
     percent: f64,
+    /// Makes each run read other files.
+    salt: u64,
 }
 
 impl<'a> FileVerifier<'a> {
@@ -33,6 +35,7 @@ impl<'a> FileVerifier<'a> {
             read: Mutex::new(ContentSet::new(&view)),
             view,
             percent,
+            salt: repo.clock().now().as_nanosecond() as u64,
         })
     }
 
@@ -109,7 +112,7 @@ impl<'a> FileVerifier<'a> {
         })
     }
 
-    /// Whether a file is among those that are read: always the same answer for one object.
+    /// Whether a file is among those that are read: the same answer for one object in one run.
     pub(super) fn is_chosen(&self, object: &ObjectId) -> bool {
         let percent = self.percent;
         if percent >= 100.0 {
@@ -120,7 +123,9 @@ impl<'a> FileVerifier<'a> {
         for (byte, hash) in head.iter_mut().zip(content.hash().iter().rev()) {
             *byte = *hash;
         }
-        let dice = (u64::from_le_bytes(head) >> 11) as f64 / (1_u64 << 53) as f64;
+        let mut mixed = (u64::from_le_bytes(head) ^ self.salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let dice = ((mixed ^ (mixed >> 29)) >> 11) as f64 / (1_u64 << 53) as f64;
         dice * 100.0 < percent
     }
 

@@ -55,11 +55,12 @@ fn a_good_repository_verifies_and_each_object_is_seen_once() {
         assert_eq!(stats.read_bytes > 0, options.files_percent > 0.0);
     }
     let half = VerifyOptions { files_percent: 50.0, ..READ_ALL };
-    let (some, _) = verify_all(&repo, &half);
     let (all, _) = verify_all(&repo, &READ_ALL);
-    assert!(some.read_files > 0 && some.read_files < all.read_files);
-    // The choice is the same each time.
-    assert_eq!(verify_all(&repo, &half).0.read_files, some.read_files);
+    let counts: std::collections::BTreeSet<u64> =
+        (0..20).map(|_| verify_all(&repo, &half).0.read_files).collect();
+    assert!(counts.iter().all(|count| *count > 0 && *count < all.read_files), "{counts:?}");
+    // Else some files would never be read, however often one verifies.
+    assert!(counts.len() > 1, "each run reads others");
 }
 
 #[test]

@@ -78,7 +78,9 @@ fn run(app: &App, matches: &Matches) -> Outcome {
             list_all(session.repo.store().as_ref(), "").context("unable to read blob map")?;
         app.info(format!("Listed {} blobs.", blobs.len()));
         drop(blobs);
-        let roots = roots(app, matches, &session.repo)?;
+        // What is named wrongly is reported like damage, after everything else was verified.
+        let mut roots = Vec::new();
+        let unknown = add_roots(app, matches, &session.repo, &mut roots).err();
         let options = VerifyOptions {
             parallel: matches.count("file-parallelism").unwrap_or_else(processors),
             files_percent: matches.float("verify-files-percent").unwrap_or(0.0),
@@ -95,14 +97,19 @@ fn run(app: &App, matches: &Matches) -> Outcome {
             errors: Mutex::default(),
             last: AtomicI64::new(now().as_millisecond()),
         };
-        let stats = verify(&session.repo, &roots, &options, &observer)?;
+        let mut stats = verify(&session.repo, &roots, &options, &observer)?;
+        if let Some(error) = unknown {
+            stats.errors += 1;
+            observer.report("tree walker enqueue", error.to_string());
+        }
         let errors = observer.errors.lock().clone();
         if output.json {
+            // Without a limit kopia tells the first one only.
+            let told = options.max_errors.and_then(|most| usize::try_from(most).ok()).unwrap_or(1);
             let report = Report {
                 stats: observer.stats(&stats),
                 error_count: stats.errors,
-                // kopia keeps the first one only, whatever the limit is.
-                error_strings: errors.iter().take(1).cloned().collect(),
+                error_strings: errors.iter().take(told).cloned().collect(),
             };
             app.console.line(output.text_behind(&report, "  ")?)?;
         } else {
@@ -120,8 +127,8 @@ fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// What is to be verified: everything, if nothing is named.
-fn roots(app: &App, matches: &Matches, repo: &Repository) -> Result<Vec<Root>, CommandError> {
+/// What is to be verified: everything, if nothing is named. What comes before an error counts.
+fn add_roots(app: &App, matches: &Matches, repo: &Repository, roots: &mut Vec<Root>) -> Outcome {
     let view = repo.manifests()?;
     let ids = matches.texts("snapshot-ids");
     let sources = matches.texts("sources");
@@ -135,7 +142,6 @@ fn roots(app: &App, matches: &Matches, repo: &Repository) -> Result<Vec<Root>, C
         manifests.extend(snapshots_of(&view, &source));
     }
     manifests.extend(by_ids(&view, &ids)?);
-    let mut roots = Vec::new();
     for manifest in manifests {
         let source = SourceInfo::from(&manifest.source);
         let label = format!("{source}@{}", app.time(manifest.start_time.to_timestamp()));
@@ -148,7 +154,7 @@ fn roots(app: &App, matches: &Matches, repo: &Repository) -> Result<Vec<Root>, C
         let entry = entry.context(format!("unable to parse {text:?}"))?.entry;
         roots.push(Root { label: text, entry });
     }
-    Ok(roots)
+    Ok(())
 }
 
 fn by_ids(view: &ManifestView, ids: &[String]) -> Result<Vec<SnapshotManifest>, CommandError> {
@@ -197,6 +203,11 @@ impl Observer<'_> {
         }
     }
 
+    fn report(&self, path: &str, error: String) {
+        self.app.error(format!("error processing {path}: {error}"));
+        self.errors.lock().push(error);
+    }
+
     fn text(&self, done: &VerifyStats) -> String {
         format!(
             "{} objects ({}). Read {} files ({}).",
@@ -227,8 +238,6 @@ impl VerifyProgress for Observer<'_> {
     }
 
     fn damaged(&self, damage: Damage) {
-        let error = full_message(&damage.error);
-        self.app.error(format!("error processing {}: {error}", damage.path));
-        self.errors.lock().push(error);
+        self.report(&damage.path, full_message(&damage.error));
     }
 }
