@@ -108,6 +108,9 @@ pub(crate) struct UploadLine<'a> {
     cached_bytes: AtomicU64,
     fatal: AtomicU64,
     ignored: AtomicU64,
+    /// Bytes of the whole source; 0 while nobody knows.
+    estimated: AtomicU64,
+    started: i64,
 }
 
 impl<'a> UploadLine<'a> {
@@ -125,7 +128,14 @@ impl<'a> UploadLine<'a> {
             cached_bytes: AtomicU64::new(0),
             fatal: AtomicU64::new(0),
             ignored: AtomicU64::new(0),
+            estimated: AtomicU64::new(0),
+            started: now().as_millisecond(),
         }
+    }
+
+    /// The bytes of the whole source are known now, about.
+    pub(crate) fn estimated(&self, bytes: u64) {
+        self.estimated.store(bytes, Ordering::Relaxed);
     }
 
     fn text(&self, spin: char) -> String {
@@ -145,7 +155,9 @@ impl<'a> UploadLine<'a> {
         if get(&self.ignored) > 0 {
             let _ = write!(text, " ({} errors ignored)", get(&self.ignored));
         }
-        text.push_str(", estimating...");
+        let elapsed = now().as_millisecond() - self.started;
+        let done = get(&self.hashed_bytes) + get(&self.cached_bytes);
+        text.push_str(&outlook(done, get(&self.estimated), elapsed, size));
         text
     }
 
@@ -164,6 +176,19 @@ impl<'a> UploadLine<'a> {
             self.app.console.end_progress();
         }
     }
+}
+
+/// How many bytes there are to do, and how long that takes at the speed of the `elapsed`
+/// milliseconds so far.
+fn outlook(done: u64, all: u64, elapsed: i64, size: impl Fn(u64) -> String) -> String {
+    if elapsed <= 1000 || all == 0 || done == 0 {
+        return ", estimating...".to_owned();
+    }
+    let share = done as f64 / all as f64;
+    let total = elapsed as f64 / share.min(1.0);
+    let left = ((total - elapsed as f64) / 1000.0) as i64;
+    let left = duration(left.saturating_mul(1_000_000_000));
+    format!(", estimated {} ({:.1}%) {left} left", size(all), 100.0 * share)
 }
 
 impl UploadProgress for UploadLine<'_> {
@@ -255,5 +280,21 @@ impl RestoreProgress for RestoreLine<'_> {
 
     fn ignored(&self, error: &RestoreError) {
         self.app.error(format!("ignored error {error}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_follows_from_the_speed_so_far() {
+        let text = |done, all, elapsed| outlook(done, all, elapsed, |bytes| format!("{bytes} B"));
+        assert_eq!(text(25, 100, 2000), ", estimated 100 B (25.0%) 6s left");
+        // More than was estimated: it cannot be long.
+        assert_eq!(text(150, 100, 2000), ", estimated 100 B (150.0%) 0s left");
+        for (done, all, elapsed) in [(25, 100, 1000), (0, 100, 2000), (25, 0, 2000)] {
+            assert_eq!(text(done, all, elapsed), ", estimating...");
+        }
     }
 }

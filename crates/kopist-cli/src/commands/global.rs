@@ -239,7 +239,7 @@ pub(super) const FLAGS: &[Flag] = &[
         &["classic", "rough", "adaptive"],
         "How the total size of a backup is estimated.",
     )
-    .moot("the size of a backup is not estimated before it is made")
+    .moot("the source is walked, as the classic estimate does")
     .default("classic")
     .hidden(),
     Flag::duration("progress-update-interval", "Interval of progress updates.")
@@ -249,7 +249,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "adaptive-estimation-threshold",
         "Number of files from which the adaptive estimate turns rough.",
     )
-    .moot("the size of a backup is not estimated before it is made")
+    .moot("the source is walked, as the classic estimate does")
     .default("300000")
     .hidden(),
 ];

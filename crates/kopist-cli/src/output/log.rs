@@ -138,13 +138,19 @@ impl Logger {
 
     /// Logs a message of a module such as `kopia/cli`.
     pub fn log(&self, level: Level, module: &str, message: &str) {
+        self.log_here(level, module, message);
+        if let Some(recording) = self.recording.lock().as_mut() {
+            recording.add((self.clock)(), module, message);
+        }
+    }
+
+    /// The same without the repository's own log, for what tells much and concerns this machine
+    /// only.
+    fn log_here(&self, level: Level, module: &str, message: &str) {
         if level >= self.options.console_level {
             self.console.error_line(&self.console_form(level, module, message));
         }
         self.log_to_file(level, module, message);
-        if let Some(recording) = self.recording.lock().as_mut() {
-            recording.add((self.clock)(), module, message);
-        }
     }
 
     /// Begins to collect messages for the repository's own log, unless that goes on already.
@@ -319,6 +325,9 @@ impl Sweep {
 /// information is therefore detail here, and the console shows it only at level debug.
 struct TraceLayer(Arc<Logger>);
 
+/// The module that tells what became of each file of a backup.
+const UPLOADED: &str = "kopist_snapshot/upload/log";
+
 impl<S: Subscriber> Layer<S> for TraceLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let target = event.metadata().target();
@@ -339,7 +348,13 @@ impl<S: Subscriber> Layer<S> for TraceLayer {
             let fields = serde_json::Value::Object(text.fields);
             format!("{}\t{fields}", text.message)
         };
-        self.0.log(level, &target.replace("::", "/"), &message);
+        let module = target.replace("::", "/");
+        // Names of files: kopia's log in the repository does not have them either.
+        if module == UPLOADED {
+            self.0.log_here(level, &module, &message);
+        } else {
+            self.0.log(level, &module, &message);
+        }
     }
 }
 
@@ -357,6 +372,18 @@ impl Visit for EventText {
         } else {
             self.fields.insert(field.name().into(), text.into());
         }
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.fields.insert(field.name().into(), value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.fields.insert(field.name().into(), value.into());
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.fields.insert(field.name().into(), value.into());
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {

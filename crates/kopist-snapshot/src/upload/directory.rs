@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use jiff::Timestamp;
 use kopist_format::directory::{DirBuilder, DirEntry, DirSummary, write_entry, write_summary};
 use kopist_format::id::{IdPrefix, ObjectId};
 use kopist_repo::{ObjectOptions, RepoError};
@@ -10,6 +11,7 @@ use parking_lot::Mutex;
 
 use super::around::After;
 use super::file::placeholder;
+use super::log::{self, Detail};
 use super::previous::{self, Previous};
 use super::run::{Run, Scratch, Task, count};
 use super::{UploadEvent, UploadSource, entry};
@@ -38,6 +40,9 @@ pub(super) struct Dir {
     /// Where paths begin for the ignore rules: behind the last directory that an action put in
     /// the place of another.
     rules_from: usize,
+    /// What the log is told about what is in it.
+    pub(super) detail: Detail,
+    started: Timestamp,
     /// The action to run when the directory is stored.
     pub(super) after: Mutex<Option<After>>,
     /// Tasks that are not done, and one while the directory is listed.
@@ -83,8 +88,9 @@ impl Dir {
     }
 
     /// The top of the tree.
-    pub(super) fn root(source: &UploadSource, policies: &PolicyTree) -> Arc<Self> {
+    pub(super) fn root(run: &Run<'_>, source: &UploadSource, policies: &PolicyTree) -> Arc<Self> {
         Self::new(
+            run,
             None,
             &source.name,
             Box::default(),
@@ -95,7 +101,9 @@ impl Dir {
         )
     }
 
+    #[allow(clippy::too_many_arguments)] // the fields that are not empty at the beginning
     fn new(
+        run: &Run<'_>,
         parent: Option<Arc<Dir>>,
         name: &[u8],
         path: Box<[u8]>,
@@ -105,6 +113,8 @@ impl Dir {
         rules_from: usize,
     ) -> Arc<Self> {
         Arc::new(Self {
+            detail: Detail::new(policies.effective(), run.options),
+            started: run.writer.repository().clock().now(),
             parent,
             name: name.into(),
             path,
@@ -194,6 +204,7 @@ impl Run<'_> {
             Ok((folder, metadata, rules_from, context)) => {
                 let parent_too = Some(parent.clone());
                 let dir = Dir::new(
+                    self,
                     parent_too,
                     name,
                     path.clone(),
@@ -339,7 +350,7 @@ impl Run<'_> {
                 same_device: device.is_none_or(|device| device == dir.metadata.device),
             });
             if verdict != Verdict::Keep {
-                self.excluded(&scratch.path, is_dir, size, verdict);
+                self.excluded(dir, &scratch.path, is_dir, size, verdict);
                 return;
             }
         }
@@ -365,13 +376,15 @@ impl Run<'_> {
         match metadata.kind {
             Kind::Directory => found.directories.push(Listed { name: name.into(), metadata }),
             Kind::File | Kind::Symlink if !is_placeholder => {
-                match self.unchanged(previous, name, &metadata, &scratch.path) {
+                match self.unchanged(dir, previous, name, &metadata, &scratch.path) {
                     Some(object) => {
                         let size = metadata.size;
                         count(&self.counters.cached, 1);
                         count(&self.counters.total_bytes, size.unsigned_abs());
                         self.emit(UploadEvent::CachedFile { path: &scratch.path, size });
-                        found.builder.add(super::entry(name, &metadata, size, object, None));
+                        let entry = super::entry(name, &metadata, size, object, None);
+                        log::line(dir.detail.cached, "cached", &scratch.path, Some(&entry), None);
+                        found.builder.add(entry);
                     }
                     None => found.files.push(Listed { name: name.into(), metadata }),
                 }
@@ -387,13 +400,15 @@ impl Run<'_> {
         }
     }
 
-    fn excluded(&self, path: &[u8], is_dir: bool, size: i64, verdict: Verdict) {
+    fn excluded(&self, dir: &Dir, path: &[u8], is_dir: bool, size: i64, verdict: Verdict) {
         if verdict != Verdict::Ignored {
             return;
         }
         if is_dir {
+            log::line(dir.detail.ignored_directory, "ignored directory", path, None, None);
             count(&self.counters.excluded_directories, 1);
         } else {
+            log::line(dir.detail.ignored, "ignored", path, None, None);
             count(&self.counters.excluded_files, 1);
             count(&self.counters.excluded_bytes, size.unsigned_abs());
         }
@@ -403,12 +418,20 @@ impl Run<'_> {
     /// The object of an entry that need not be read again.
     fn unchanged(
         &self,
+        dir: &Dir,
         previous: &[Previous],
         name: &[u8],
         metadata: &Metadata,
         path: &[u8],
     ) -> Option<ObjectId> {
-        let object = previous.iter().find_map(|directory| directory.unchanged(name, metadata))?;
+        let object = previous.iter().find_map(|directory| directory.unchanged(name, metadata));
+        if object.is_none()
+            && dir.detail.tells_misses()
+            && previous.iter().any(|directory| directory.has(name))
+        {
+            log::line(dir.detail.cache_miss, "cache miss", path, None, None);
+        }
+        let object = object?;
         let force = self.options.force_hash_percent;
         if force > 0.0 && self.dice(path) < force {
             return None;
@@ -486,6 +509,9 @@ impl Run<'_> {
             Ok(entry) => {
                 state.finished = Some(entry.clone());
                 drop(state);
+                let took = self.writer.repository().clock().now().duration_since(dir.started);
+                let detail = dir.detail.directory;
+                log::line(detail, "snapshotted directory", &dir.path, Some(&entry), Some(took));
                 self.emit(UploadEvent::FinishedDirectory { path: &dir.path });
                 Some(entry)
             }

@@ -22,6 +22,7 @@ mod around;
 mod checkpoint;
 mod directory;
 mod file;
+mod log;
 mod previous;
 mod progress;
 mod run;
@@ -88,6 +89,10 @@ pub struct UploadOptions {
     pub cancel: Cancel,
     /// Whether the actions of the policies run.
     pub actions: ActionOptions,
+    /// Detail of the log about directories, 0 to 10, instead of what the policies say.
+    pub log_directories: Option<i64>,
+    /// The same about files and links.
+    pub log_entries: Option<i64>,
 }
 
 impl Default for UploadOptions {
@@ -103,6 +108,8 @@ impl Default for UploadOptions {
             time_zone: TimeZone::UTC,
             cancel: Cancel::default(),
             actions: ActionOptions::default(),
+            log_directories: None,
+            log_entries: None,
         }
     }
 }

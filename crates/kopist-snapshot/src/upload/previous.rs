@@ -33,6 +33,11 @@ impl Previous {
         self.entries.get(at)
     }
 
+    /// Whether there was something of this name.
+    pub(super) fn has(&self, name: &[u8]) -> bool {
+        self.find(name).is_some()
+    }
+
     /// The object of a file or link that looks unchanged.
     pub(super) fn unchanged(&self, name: &[u8], now: &Metadata) -> Option<ObjectId> {
         let then = self.find(name)?;

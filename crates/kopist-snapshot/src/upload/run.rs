@@ -138,7 +138,7 @@ impl<'a> Run<'a> {
     ) -> Result<SnapshotManifest, UploadError> {
         let mut scratch = Scratch::default();
         let (moved, after) = self.before_root_folder(policies)?;
-        let root = Dir::root(moved.as_ref().unwrap_or(source), policies);
+        let root = Dir::root(self, moved.as_ref().unwrap_or(source), policies);
         if let Err(error) = self.list(&mut scratch, &root, &Context::default(), previous) {
             self.run_after(after);
             return Err(UploadError::Source(error.cause));
@@ -180,7 +180,7 @@ impl<'a> Run<'a> {
         source: &UploadSource,
         policies: &PolicyTree,
     ) -> Result<SnapshotManifest, UploadError> {
-        let root = Dir::root(source, policies);
+        let root = Dir::root(self, source, policies);
         let file = Listed { name: source.name.clone().into(), metadata: source.metadata };
         self.queue.push([Task::Files { dir: root.clone(), files: vec![file] }]);
         self.run_workers(&root)?;

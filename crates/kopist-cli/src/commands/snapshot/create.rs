@@ -14,9 +14,10 @@ use kopist_snapshot::{
     SnapshotError, SnapshotRequest, SourceInfo,
     actions::{ActionOptions, Background},
     create,
-    fs::StreamFolder,
+    estimate::estimate,
+    fs::{Kind, StreamFolder},
     maintenance,
-    policy::PolicySet,
+    policy::{PolicySet, PolicyTree},
     store::{load_policies, sources as stored_sources},
     upload::{Cancel, MAX_CHECKPOINT_INTERVAL, UploadOptions, UploadSource},
 };
@@ -59,10 +60,8 @@ const FLAGS: &[Flag] = &[
     Flag::text("override-source", "Source to record instead of the actual one."),
     Flag::switch("send-snapshot-report", "Send a report through the notification profiles.")
         .default("true"),
-    Flag::int("log-dir-detail", "Detail of log messages for directories (0 to 10).")
-        .ignored("the detail of the log is that of the policy"),
-    Flag::int("log-entry-detail", "Detail of log messages for entries (0 to 10).")
-        .ignored("the detail of the log is that of the policy"),
+    Flag::int("log-dir-detail", "Detail of log messages for directories (0 to 10)."),
+    Flag::int("log-entry-detail", "Detail of log messages for entries (0 to 10)."),
 ];
 
 /// `snapshot create`
@@ -234,7 +233,12 @@ impl<'a> Run<'a> {
         };
         let uploaded = || self.writer.stats().pack_bytes;
         let line = UploadLine::new(self.app, &uploaded);
-        let created = create(self.writer, request, &line);
+        let created = if self.app.globals.progress && stdin_file.is_none() {
+            let policies = self.policies.tree_with(&source, None);
+            estimated_meanwhile(&absolute, &policies, &line, || create(self.writer, request, &line))
+        } else {
+            create(self.writer, request, &line)
+        };
         line.finish();
         match created {
             Ok(created) if created.identical => self.app.info(
@@ -311,6 +315,33 @@ impl<'a> Run<'a> {
     }
 }
 
+/// Does something while the size of the source is found out. What fails in that is of no
+/// consequence.
+fn estimated_meanwhile<T>(
+    path: &Path,
+    policies: &PolicyTree,
+    line: &UploadLine<'_>,
+    work: impl FnOnce() -> T,
+) -> T {
+    let over = Cancel::default();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let path = fs::canonicalize(path).ok();
+            let Some(tree) = path.and_then(|path| UploadSource::local(&path).ok()) else { return };
+            if tree.metadata.kind != Kind::Directory {
+                return line.estimated(tree.metadata.size.unsigned_abs());
+            }
+            let found = estimate(&tree, policies, 0, &over, &mut |_| {});
+            if !over.is_canceled() {
+                line.estimated(found.included.bytes);
+            }
+        });
+        let done = work();
+        over.cancel();
+        done
+    })
+}
+
 /// Opens a path; a symbolic link is followed, but the source keeps its name.
 pub(super) fn local_tree(app: &App, path: &Path) -> Result<UploadSource, CommandError> {
     let shown = path.display();
@@ -341,6 +372,8 @@ fn upload_options(matches: &Matches, session: &Session) -> Result<UploadOptions,
                 && !matches.flag("force-disable-actions"),
             ..ActionOptions::default()
         },
+        log_directories: detail(matches, "log-dir-detail"),
+        log_entries: detail(matches, "log-entry-detail"),
         ..UploadOptions::default()
     };
     let interval = SignedDuration::from_nanos(matches.duration("checkpoint-interval").unwrap_or(0));
@@ -351,6 +384,11 @@ fn upload_options(matches: &Matches, session: &Session) -> Result<UploadOptions,
         options.checkpoint_interval = interval;
     }
     Ok(options)
+}
+
+/// A detail of the log; −1 stands for what the policy says.
+fn detail(matches: &Matches, flag: &str) -> Option<i64> {
+    matches.int(flag).filter(|detail| *detail != -1)
 }
 
 /// Stops the upload at the first `SIGINT` or `SIGTERM`: what was read is saved as an incomplete

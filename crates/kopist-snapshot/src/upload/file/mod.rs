@@ -16,7 +16,7 @@ pub(super) use large::Parts;
 
 use super::directory::{Dir, Listed};
 use super::run::{Run, Scratch, count};
-use super::{UploadError, UploadEvent, entry};
+use super::{UploadError, UploadEvent, entry, log};
 use crate::fs::{FileData, Folder, Kind, Metadata, describe, errno_text};
 use crate::policy::Policy;
 
@@ -167,6 +167,11 @@ impl Run<'_> {
                     count(&self.counters.total_bytes, entry.size.unsigned_abs());
                 }
                 self.emit(UploadEvent::HashedFile { path: &scratch.path, size: entry.size });
+                let what = match file.metadata.kind {
+                    Kind::Symlink => "snapshotted symlink",
+                    _ => "snapshotted file",
+                };
+                log::line(dir.detail.entry, what, &scratch.path, Some(&entry), None);
                 dir.state.lock().builder.add(entry);
             }
             Stored::Failed { cause, .. } if self.is_file => self.fail(UploadError::Source(cause)),
