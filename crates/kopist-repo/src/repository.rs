@@ -401,6 +401,16 @@ impl Repository {
         &*self.inner
     }
 
+    /// Whether an index entry alone does not say that its pack is there.
+    pub(crate) fn is_index_doubtful(&self) -> bool {
+        self.inner.index.is_doubtful()
+    }
+
+    /// Index blobs that do not count any more, though this process may have written them just now.
+    pub(crate) fn forget_own_indexes(&self, replaced: &[BlobId]) {
+        self.inner.index.forget_own(replaced);
+    }
+
     /// Single index blobs, for compaction.
     pub(crate) fn load_indexes(&self, blobs: &[BlobId]) -> Result<Vec<Index<SharedIndexBytes>>> {
         self.inner.index.load_indexes(&*self.inner, blobs)

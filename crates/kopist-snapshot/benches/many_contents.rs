@@ -20,6 +20,7 @@ use kopist_blob::filesystem::{FilesystemConfig, FilesystemStore};
 use kopist_blob::{BlobStore, PutOptions};
 use kopist_format::blob_crypto::seal_blob;
 use kopist_format::compression::Compressor;
+use kopist_format::epoch::{EPOCH_MARKER_BODY, marker_name};
 use kopist_format::format_blob::{FORMAT_BLOB, FormatBlob, RepositoryFormat};
 use kopist_format::id::{ContentId, Hash, IdPrefix};
 use kopist_format::index::{Entry, IndexBuilder};
@@ -54,7 +55,13 @@ fn main() {
     build(folder.path(), contents);
     println!("{contents} contents, made in {:.0} s", started.elapsed().as_secs_f64());
     let mut failed = Vec::new();
-    for what in ["open", "mark", "verify", "maintain"] {
+    for what in ["open", "mark", "verify", "maintain", "merge", "reopen", "verify"] {
+        match what {
+            // All epochs so far are settled: the next run merges their indexes.
+            "merge" => end_epochs(folder.path()),
+            "reopen" => std::fs::remove_dir_all(folder.path().join("cache")).unwrap(),
+            _ => {}
+        }
         let status = Command::new(std::env::current_exe().unwrap())
             .args(["--measure", what, folder.path().to_str().unwrap()])
             .status()
@@ -70,7 +77,7 @@ fn measure(what: &str, folder: &Path) {
     let started = Instant::now();
     let repo = open(folder, true);
     let result = match what {
-        "open" => format!("{} ordinals", repo.index().ordinals()),
+        "open" | "reopen" => format!("{} ordinals", repo.index().ordinals()),
         "mark" => {
             let writer = repo.writer(WriterOptions::default()).unwrap();
             let start = repo.clock().now() + SignedDuration::from_hours(48);
@@ -101,6 +108,15 @@ fn measure(what: &str, folder: &Path) {
     let seconds = started.elapsed().as_secs_f64();
     println!("{what:>9}: {peak} MiB, {seconds:.1} s ({result})");
     assert!(peak < LIMIT, "{what} took {peak} MiB, promised are {LIMIT}");
+}
+
+/// Marks the beginning of the next two epochs.
+fn end_epochs(folder: &Path) {
+    let store = FilesystemStore::open(FilesystemConfig::new(folder.join("repository"))).unwrap();
+    for epoch in 1..3 {
+        let marker = marker_name(epoch).as_str().into();
+        store.put(&marker, &[EPOCH_MARKER_BODY], &PutOptions::default()).unwrap();
+    }
 }
 
 /// The most memory that this process ever had.

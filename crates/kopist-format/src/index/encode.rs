@@ -41,11 +41,9 @@ where
     }
 }
 
-/// Encodes sorted entries as as many indexes as [`MAX_SHARD_ENTRIES`] asks for; none if there are
-/// no entries.
-///
-/// With more than one shard an entry goes to number FNV-1a-32(text of its id) mod count; shards
-/// that stay empty are left out.
+/// Encodes sorted entries as as many indexes as `max_entries` asks for; none if there are no
+/// entries. See [`Division`], which needs memory for one of them only.
+#[allow(clippy::needless_pass_by_value)] // iterators go by value
 pub fn encode_shards<'a, I>(
     version: u8,
     entries: I,
@@ -54,28 +52,74 @@ pub fn encode_shards<'a, I>(
 where
     I: Iterator<Item = Result<EntryRef<'a>, IndexError>> + Clone,
 {
-    let mut count = 0_usize;
-    for entry in entries.clone() {
-        entry?;
-        count += 1;
-    }
-    let shards = count.div_ceil(max_entries.max(1));
-    let mut encoded = Vec::with_capacity(shards);
-    if shards == 1 {
-        encoded.push(encode(version, entries)?);
-    } else {
-        for shard in 0..shards {
-            let part = entries
-                .clone()
-                .filter(|entry| entry.as_ref().map_or(true, |e| shard_of(&e.id, shards) == shard));
-            match encode(version, part) {
-                Ok(bytes) => encoded.push(bytes),
-                Err(IndexError::Empty) => {}
-                Err(error) => return Err(error),
+    let division = Division::of(entries.clone(), max_entries)?;
+    (0..division.len()).map(|shard| division.encode(version, entries.clone(), shard)).collect()
+}
+
+/// How sorted entries are divided into shards.
+///
+/// With more than one shard an entry goes to number FNV-1a-32(text of its id) mod count; shards
+/// that stay empty are left out.
+#[derive(Debug)]
+pub struct Division {
+    count: usize,
+    /// The numbers of those that are not empty.
+    used: Vec<usize>,
+}
+
+impl Division {
+    /// Into as few shards as have at most `max_entries` each, about.
+    pub fn of<'a, I>(entries: I, max_entries: usize) -> Result<Self, IndexError>
+    where
+        I: Iterator<Item = Result<EntryRef<'a>, IndexError>> + Clone,
+    {
+        let mut total = 0_usize;
+        for entry in entries.clone() {
+            entry?;
+            total += 1;
+        }
+        let count = total.div_ceil(max_entries.max(1));
+        if count <= 1 {
+            return Ok(Self { count, used: (0..count).collect() });
+        }
+        let mut has_entries = vec![false; count];
+        for entry in entries {
+            if let Some(used) = has_entries.get_mut(shard_of(&entry?.id, count)) {
+                *used = true;
             }
         }
+        let used =
+            has_entries.iter().enumerate().filter_map(|(number, used)| used.then_some(number));
+        Ok(Self { count, used: used.collect() })
     }
-    Ok(encoded)
+
+    /// How many shards there are.
+    pub fn len(&self) -> usize {
+        self.used.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.used.is_empty()
+    }
+
+    /// Encodes a shard of the same entries, the first of which is 0.
+    pub fn encode<'a, I>(
+        &self,
+        version: u8,
+        entries: I,
+        shard: usize,
+    ) -> Result<Vec<u8>, IndexError>
+    where
+        I: Iterator<Item = Result<EntryRef<'a>, IndexError>> + Clone,
+    {
+        let number = *self.used.get(shard).ok_or(IndexError::Empty)?;
+        if self.count == 1 {
+            return encode(version, entries);
+        }
+        let is_in = |id: &ContentId| shard_of(id, self.count) == number;
+        encode(version, entries.filter(|entry| entry.as_ref().map_or(true, |e| is_in(&e.id))))
+    }
 }
 
 /// The shard of an id.

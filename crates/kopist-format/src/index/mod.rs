@@ -38,7 +38,7 @@ mod read;
 mod tests;
 
 pub use builder::IndexBuilder;
-pub use encode::{MAX_SHARD_ENTRIES, encode, encode_shards};
+pub use encode::{Division, MAX_SHARD_ENTRIES, encode, encode_shards};
 pub use entry::{Entry, EntryRef, PackName, wins};
 pub use merge::{Merge, merge};
 pub use read::{IdRange, Index};

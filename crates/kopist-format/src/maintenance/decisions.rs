@@ -61,6 +61,22 @@ impl<'a> ShortPacks<'a> {
     /// is in at least doubles, so that it is copied a few times in its life, however often
     /// maintenance runs.
     pub fn choose(sizes: impl IntoIterator<Item = (&'a str, u64)>, max_pack_size: u64) -> Self {
+        Self::of(sizes, max_pack_size, |largest, smaller| largest <= smaller)
+    }
+
+    /// Merges all short packs of a kind if there are two, as Kopia does: for a run after which
+    /// nothing is to be left to do.
+    pub fn all(sizes: impl IntoIterator<Item = (&'a str, u64)>, max_pack_size: u64) -> Self {
+        Self::of(sizes, max_pack_size, |_, _| true)
+    }
+
+    /// Of each kind, the largest pack is merged with all smaller ones together if `worth` says
+    /// so, else left, and the next one is considered.
+    fn of(
+        sizes: impl IntoIterator<Item = (&'a str, u64)>,
+        max_pack_size: u64,
+        worth: impl Fn(u64, u64) -> bool,
+    ) -> Self {
         let threshold = max_pack_size.saturating_mul(60) / 100;
         let mut short: HashMap<PackKind, Vec<(u64, &str)>> = HashMap::new();
         for (name, size) in sizes {
@@ -74,7 +90,7 @@ impl<'a> ShortPacks<'a> {
             let mut smaller: u64 = packs.iter().map(|(size, _)| size).sum();
             while let Some((size, name)) = packs.pop() {
                 smaller -= size;
-                if packs.is_empty() || size > smaller {
+                if packs.is_empty() || !worth(size, smaller) {
                     chosen.leave.push(name);
                 } else {
                     chosen.merge.push(name);

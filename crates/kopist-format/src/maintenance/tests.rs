@@ -159,4 +159,8 @@ fn short_packs_are_merged_when_that_doubles_them() {
     let sizes = [("p1", 40), ("p2", 10), ("p3", 10)];
     assert_eq!(choose(&sizes), (vec!["p2", "p3"], vec!["p1"]));
     assert_eq!(choose(&[("p1", 0), ("p2", 0)]), (vec!["p1", "p2"], vec![]));
+    // Unless everything is to be done at once.
+    let sizes = [("p1", 40), ("p2", 10), ("p3", 20), ("p4", 60), ("q1", 3)];
+    let all = ShortPacks::all(sizes, 100);
+    assert_eq!((all.merge, all.leave), (vec!["p1", "p2", "p3"], vec!["q1"]));
 }

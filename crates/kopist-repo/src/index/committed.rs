@@ -42,6 +42,8 @@ pub(crate) struct ActiveSet {
     pub(crate) watermark: Option<i64>,
     /// Those of the blobs that are large.
     pub(crate) large: HashSet<BlobId>,
+    /// Whether entries may name packs that were deleted because nothing needed them.
+    pub(crate) doubtful: bool,
 }
 
 impl ActiveSet {
@@ -91,6 +93,7 @@ pub(crate) struct CommittedIndex {
 struct Current {
     view: Arc<IndexView>,
     refreshed: Timestamp,
+    doubtful: bool,
 }
 
 #[derive(Default)]
@@ -107,7 +110,7 @@ impl CommittedIndex {
         let view = Arc::new(IndexView::new(Vec::new(), None, 0));
         Self {
             files,
-            current: RwLock::new(Current { view, refreshed: Timestamp::MIN }),
+            current: RwLock::new(Current { view, refreshed: Timestamp::MIN, doubtful: false }),
             loader: Mutex::default(),
         }
     }
@@ -120,6 +123,17 @@ impl CommittedIndex {
     /// When the last refresh began.
     pub(crate) fn refreshed(&self) -> Timestamp {
         self.current.read().refreshed
+    }
+
+    /// Whether an entry alone does not say that its pack is there.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        self.current.read().doubtful
+    }
+
+    /// Index blobs that this process has written and that others have replaced by now: that they
+    /// are not listed does not mean that the listing is behind.
+    pub(crate) fn forget_own(&self, replaced: &[BlobId]) {
+        self.loader.lock().own.retain(|(blob, _)| !replaced.contains(blob));
     }
 
     /// Brings the view up to date.
@@ -213,14 +227,19 @@ impl CommittedIndex {
         Ok(())
     }
 
-    /// Single indexes for compaction, from the cache or fetched; nothing of the view changes.
+    /// Single indexes for compaction: those of the view, from the cache, or fetched. Nothing of
+    /// the view changes.
     pub(crate) fn load_indexes(
         &self,
         source: &dyn IndexSource,
         blobs: &[BlobId],
     ) -> Result<Vec<Index<SharedIndexBytes>>> {
         // Their lengths are not known here.
-        parallel_map(blobs, PARALLEL_LARGE, |blob| Ok(self.load_one(source, blob)?.index.clone()))
+        parallel_map(blobs, PARALLEL_LARGE, |blob| {
+            let known = self.loader.lock().segments.get(blob).cloned();
+            let segment = known.map_or_else(|| self.load_one(source, blob), Ok)?;
+            Ok(segment.index.clone())
+        })
     }
 
     fn load_one(&self, source: &dyn IndexSource, blob: &BlobId) -> Result<Arc<Segment>> {
@@ -280,8 +299,9 @@ impl CommittedIndex {
             files.sweep(&set.blobs.iter().map(BlobId::as_str).chain(merged).collect());
         }
         let view = Arc::new(IndexView::new(segments, set.watermark, revision + 1));
+        let doubtful = set.doubtful;
         loader.set = set;
-        *self.current.write() = Current { view, refreshed: started };
+        *self.current.write() = Current { view, refreshed: started, doubtful };
         Ok(())
     }
 }

@@ -4,6 +4,12 @@
 //! of whose outputs are listed. There is no deletion watermark. The rules are pure functions in
 //! `kopist_format::epoch::legacy`.
 //!
+//! A log that does not open is left out, so that the repository can be read: then inputs count
+//! beside outputs, which say the same. Only if a compaction left out deleted contents and some of
+//! its inputs are gone already, others may name packs that are gone, too. Such an index is
+//! [doubtful](ActiveSet::doubtful): writers look whether a pack is there before they rely on it,
+//! and nothing is merged.
+//!
 //! Source: `kopia:repo/content/indexblob/index_blob_manager_v0.go`.
 
 use kopist_blob::{BlobId, BlobMeta};
@@ -18,7 +24,7 @@ use serde::de::DeserializeOwned;
 
 use super::{ActiveSet, IndexSource};
 use crate::{
-    error::{RepoError, Result},
+    error::{RepoError, Result, Unreadable},
     repository::Repository,
     util::parallel_map,
 };
@@ -27,33 +33,58 @@ use crate::{
 const PARALLEL: usize = 8;
 
 /// The index blobs that count.
-pub(crate) fn active_blobs(source: &dyn IndexSource) -> Result<Vec<BlobInfo>> {
+pub(crate) struct ActiveBlobs {
+    pub(crate) blobs: Vec<BlobInfo>,
+    /// Compaction logs that do not open.
+    pub(crate) unreadable: Vec<Unreadable>,
+}
+
+/// Finds out which index blobs count.
+pub(crate) fn active_blobs(source: &dyn IndexSource) -> Result<ActiveBlobs> {
     // Logs before indexes: the outputs of a log that is listed here are listed below.
-    let logs = load_logs::<CompactionLog>(source, COMPACTION_LOG_PREFIX)?;
+    let Logs { logs, unreadable } = load_logs::<CompactionLog>(source, COMPACTION_LOG_PREFIX)?;
     let mut indexes = infos(source.list(INDEX_PREFIX)?);
     indexes.retain(|blob| blob.name != POISON_NAME);
     let logs: Vec<CompactionLog> = logs.into_iter().map(|(_, log)| log).collect();
-    Ok(active_set(indexes, &logs))
+    Ok(ActiveBlobs { blobs: active_set(indexes, &logs), unreadable })
 }
 
-/// All logs of a kind with their contents; what vanishes meanwhile is left out.
+/// Logs of one kind.
+pub(crate) struct Logs<T> {
+    /// Those that open, with what they hold.
+    pub(crate) logs: Vec<(BlobInfo, T)>,
+    /// Those that do not.
+    pub(crate) unreadable: Vec<Unreadable>,
+}
+
+/// All logs of a kind; what vanishes meanwhile is left out.
 pub(crate) fn load_logs<T: DeserializeOwned + Send>(
     source: &dyn IndexSource,
     prefix: &str,
-) -> Result<Vec<(BlobInfo, T)>> {
+) -> Result<Logs<T>> {
     let listed = infos(source.list(prefix)?);
-    let logs = parallel_map(&listed, PARALLEL, |blob| {
-        match source.fetch(&BlobId::from(blob.name.as_str())) {
-            Ok(json) => {
-                let log = serde_json::from_slice(&json)
-                    .map_err(|e| RepoError::format(format!("log {}", blob.name), e))?;
-                Ok(Some((blob.clone(), log)))
-            }
+    let read = parallel_map(&listed, PARALLEL, |blob| {
+        let read = source.fetch(&BlobId::from(blob.name.as_str())).and_then(|json| {
+            serde_json::from_slice(&json)
+                .map_err(|e| RepoError::format(format!("log {}", blob.name), e))
+        });
+        match read {
+            Ok(log) => Ok(Some(Ok((blob.clone(), log)))),
             Err(e) if e.is_not_found() => Ok(None),
+            Err(e) if e.is_damage() => {
+                Ok(Some(Err(Unreadable::new(format!("blob {}", blob.name), e))))
+            }
             Err(e) => Err(e),
         }
     })?;
-    Ok(logs.into_iter().flatten().collect())
+    let mut found = Logs { logs: Vec::new(), unreadable: Vec::new() };
+    for log in read.into_iter().flatten() {
+        match log {
+            Ok(log) => found.logs.push(log),
+            Err(unreadable) => found.unreadable.push(unreadable),
+        }
+    }
+    Ok(found)
 }
 
 fn infos(listed: Vec<BlobMeta>) -> Vec<BlobInfo> {
@@ -65,7 +96,11 @@ fn infos(listed: Vec<BlobMeta>) -> Vec<BlobInfo> {
 
 /// The names of the indexes that count.
 pub(crate) fn active(source: &dyn IndexSource) -> Result<ActiveSet> {
-    Ok(ActiveSet::new(&active_blobs(source)?, None))
+    let ActiveBlobs { blobs, unreadable } = active_blobs(source)?;
+    for log in &unreadable {
+        tracing::warn!("which indexes were replaced is not known: {log}");
+    }
+    Ok(ActiveSet { doubtful: !unreadable.is_empty(), ..ActiveSet::new(&blobs, None) })
 }
 
 /// Stores the index of a session.

@@ -13,7 +13,7 @@ use kopist_format::{
         range_prefix, single_prefix,
     },
     format_blob::EpochParameters,
-    index::{MAX_SHARD_ENTRIES, encode_shards, merge},
+    index::{Division, merge},
 };
 
 use super::{
@@ -26,6 +26,10 @@ use crate::{
     repository::Repository,
     util::random,
 };
+
+/// Entries in one merged index blob. Kopia writes up to 16 million; but whoever opens the
+/// repository for the first time has each blob in memory twice while it is decrypted.
+const SHARD_ENTRIES: usize = 1_000_000;
 
 /// The state of epochs, listed at most one refresh period ago.
 fn listed(repo: &Repository) -> Result<(std::sync::Arc<ListedEpochs>, EpochParameters)> {
@@ -136,20 +140,22 @@ fn delete(repo: &Repository, parameters: &EpochParameters, blobs: &[BlobId]) -> 
     Ok(())
 }
 
-/// Writes the winners of these indexes as one set of index blobs.
+/// Writes the winners of these indexes as one set of index blobs, which counts when it is
+/// complete. Only one of them is in memory at a time.
 fn compact(repo: &Repository, blobs: &[&BlobInfo], prefix: &str) -> Result<()> {
     let fail = |e: kopist_format::index::IndexError| {
         RepoError::format(format!("merging indexes into {prefix}…"), e)
     };
     let indexes = repo.load_indexes(&ids(blobs))?;
     let version = repo.parameters().index_version;
-    let shards = encode_shards(version, merge(&indexes), MAX_SHARD_ENTRIES).map_err(fail)?;
-    drop(indexes);
+    let division = Division::of(merge(&indexes), SHARD_ENTRIES).map_err(fail)?;
     let crypto = repo.crypto();
-    let suffix = compaction_suffix(random()?, shards.len());
-    for shard in shards {
+    let suffix = compaction_suffix(random()?, division.len());
+    for number in 0..division.len() {
+        let shard = division.encode(version, merge(&indexes), number).map_err(fail)?;
         let (name, body) = seal_blob(&crypto.hasher, &crypto.cipher, &shard, prefix, &suffix)
             .map_err(|e| RepoError::format(format!("index {prefix}…"), e))?;
+        drop(shard);
         repo.put_blob(&BlobId::from(name), &[&body])?;
     }
     repo.epochs().invalidate();

@@ -16,9 +16,10 @@ use kopist_format::{
     json::to_go_json,
 };
 
+use super::Around;
 use crate::{
-    error::{RepoError, Result},
-    index::legacy::{active_blobs, load_logs},
+    error::{RepoError, Result, Unreadable},
+    index::legacy::{ActiveBlobs, active_blobs, load_logs},
     repository::Repository,
     util::random,
 };
@@ -64,7 +65,10 @@ impl LegacyCompaction {
 
 /// Merges index blobs, deletes those that were replaced long enough ago, then the logs that say
 /// so, in this order. Whether something was merged.
-pub fn compact_legacy(repo: &Repository, options: &LegacyCompaction) -> Result<bool> {
+///
+/// As long as there is a log of an earlier compaction that does not open, nothing is merged: what
+/// it has replaced is not known.
+pub fn compact_legacy(repo: &Repository, options: &LegacyCompaction) -> Result<Around<bool>> {
     repo.writable()?;
     repo.check_usable()?;
     let drops = options.drop_deleted_before.is_some() || !options.drop_contents.is_empty();
@@ -77,9 +81,12 @@ pub fn compact_legacy(repo: &Repository, options: &LegacyCompaction) -> Result<b
             "contents can only be dropped from all indexes at once".into(),
         ));
     }
-    let source = repo.index_source();
+    let ActiveBlobs { mut blobs, mut unreadable } = active_blobs(repo.index_source())?;
+    if !unreadable.is_empty() {
+        blobs.clear();
+    }
     let candidates = compaction_candidates(
-        &active_blobs(source)?,
+        &blobs,
         repo.parameters().max_pack_size as u64,
         &CompactionOptions {
             max_small_blobs: options.max_small_blobs,
@@ -92,9 +99,9 @@ pub fn compact_legacy(repo: &Repository, options: &LegacyCompaction) -> Result<b
         let log = merge(repo, candidates, options)?;
         clean_up_indexes(repo, &log, options.settle)?;
     }
-    clean_up_logs(repo, options.settle)?;
+    unreadable.extend(clean_up_logs(repo, options.settle)?);
     repo.refresh()?;
-    Ok(compacted)
+    Ok(Around { stats: compacted, unreadable })
 }
 
 /// Writes the merged indexes, then the log that makes them replace the others.
@@ -124,12 +131,13 @@ fn merge(repo: &Repository, inputs: Vec<BlobInfo>, options: &LegacyCompaction) -
     }
     let json = to_go_json(&log).map_err(|e| RepoError::format("compaction log", e))?;
     let stored = repo.put_sealed(COMPACTION_LOG_PREFIX, "", &json)?;
+    repo.forget_own_indexes(&ids);
     Ok(BlobInfo::new(stored.id.as_str(), stored.length, stored.timestamp))
 }
 
 /// Deletes indexes whose replacement has settled, then schedules the logs for deletion.
 fn clean_up_indexes(repo: &Repository, newest: &BlobInfo, settle: SignedDuration) -> Result<()> {
-    let mut logs = load_logs::<CompactionLog>(repo.index_source(), COMPACTION_LOG_PREFIX)?;
+    let mut logs = load_logs::<CompactionLog>(repo.index_source(), COMPACTION_LOG_PREFIX)?.logs;
     // Oldest first and one after the other: as long as an output of a compaction is listed, its
     // inputs do not come back; outputs are inputs of later compactions.
     logs.sort_by_key(|(blob, _)| blob.timestamp);
@@ -142,12 +150,14 @@ fn clean_up_indexes(repo: &Repository, newest: &BlobInfo, settle: SignedDuration
     Ok(())
 }
 
-/// Deletes logs whose indexes have been gone long enough.
-fn clean_up_logs(repo: &Repository, settle: SignedDuration) -> Result<()> {
+/// Deletes logs whose indexes have been gone long enough. A schedule that does not open stays, and
+/// so do the logs that it names.
+fn clean_up_logs(repo: &Repository, settle: SignedDuration) -> Result<Vec<Unreadable>> {
     let scheduled = load_logs::<CleanupLog>(repo.index_source(), CLEANUP_PREFIX)?;
-    let (logs, schedules) = due_cleanups(&scheduled, settle);
+    let (logs, schedules) = due_cleanups(&scheduled.logs, settle);
     delete(repo, &logs)?;
-    delete(repo, &schedules)
+    delete(repo, &schedules)?;
+    Ok(scheduled.unreadable)
 }
 
 fn delete(repo: &Repository, names: &[String]) -> Result<()> {

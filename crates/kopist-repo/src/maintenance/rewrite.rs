@@ -29,6 +29,8 @@ const BATCH: usize = 500_000;
 pub struct RewriteOptions {
     /// Only metadata packs (`q`).
     pub metadata_only: bool,
+    /// All short packs at once, also those that could wait for others.
+    pub all: bool,
     /// The time.
     pub now: Timestamp,
     /// Younger contents stay where they are.
@@ -42,8 +44,15 @@ pub struct RewriteOptions {
 impl RewriteOptions {
     /// Everything, with the margins of `safety`.
     pub fn new(now: Timestamp, safety: &SafetyParameters) -> Self {
-        let min_age = safety.rewrite_min_age;
-        Self { metadata_only: false, now, min_age, parallelism: 4, dry_run: false }
+        Self {
+            metadata_only: false,
+            // Who allows deletion at once wants to see room.
+            all: safety.min_rewrite_to_orphan_deletion_delay.is_zero(),
+            now,
+            min_age: safety.rewrite_min_age,
+            parallelism: 4,
+            dry_run: false,
+        }
     }
 }
 
@@ -84,7 +93,12 @@ pub fn rewrite_short_packs(
     let sizes = packs.iter().filter(|(_, used)| used.live > 0);
     let sizes = sizes.map(|(name, used)| (name.as_str(), used.bytes));
     let max_pack_size = repo.parameters().max_pack_size as u64;
-    let ShortPacks { merge: mut short, leave } = ShortPacks::choose(sizes, max_pack_size);
+    let chosen = if options.all {
+        ShortPacks::all(sizes, max_pack_size)
+    } else {
+        ShortPacks::choose(sizes, max_pack_size)
+    };
+    let ShortPacks { merge: mut short, leave } = chosen;
     for pack in leave {
         let used = packs.get(pack).map_or(0, |used| used.bytes);
         if is_mostly_waste(repo, pack, used)? {

@@ -9,20 +9,23 @@ use kopist_format::{
 };
 
 use super::{
-    CleanupLogsStats, CompactIndexesStats, ExtendRetentionStats, LegacyCompaction, compact_legacy,
+    Around, CleanupLogsStats, CompactIndexesStats, ExtendRetentionStats, LegacyCompaction,
+    compact_legacy,
 };
 use crate::{error::Result, repository::Repository, util::parallel_map};
 
 /// Makes contents that were deleted before a time disappear from the index.
 ///
 /// With epochs this moves the deletion watermark, never back; before epochs all indexes are
-/// rewritten. Which time is safe is the caller's knowledge: `Schedule::safe_drop_time`.
+/// rewritten, unless [one of their logs does not open](compact_legacy). Which time is safe is the
+/// caller's knowledge: `Schedule::safe_drop_time`.
 pub fn drop_deleted(
     repo: &Repository,
     before: Timestamp,
     settle: SignedDuration,
-) -> Result<CompactIndexesStats> {
+) -> Result<Around<CompactIndexesStats>> {
     repo.writable()?;
+    let mut unreadable = Vec::new();
     if repo.parameters().epoch.enabled {
         repo.refresh()?;
         let seconds = before.as_second();
@@ -33,9 +36,10 @@ pub fn drop_deleted(
             repo.refresh()?;
         }
     } else {
-        compact_legacy(repo, &LegacyCompaction::dropping(before, settle))?;
+        unreadable = compact_legacy(repo, &LegacyCompaction::dropping(before, settle))?.unreadable;
     }
-    Ok(CompactIndexesStats { dropped_contents_deleted_before: before })
+    let stats = CompactIndexesStats { dropped_contents_deleted_before: before };
+    Ok(Around { stats, unreadable })
 }
 
 /// Deletes log blobs beyond the limits, the oldest first.

@@ -34,7 +34,10 @@ impl Repository {
             return Ok(false);
         }
         let active = active_blobs(self.index_source())?;
-        let ids: Vec<BlobId> = active.iter().map(|blob| blob.name.as_str().into()).collect();
+        if let Some(log) = active.unreadable.first() {
+            return Err(RepoError::Maintenance(format!("which indexes count is not known: {log}")));
+        }
+        let ids: Vec<BlobId> = active.blobs.iter().map(|blob| blob.name.as_str().into()).collect();
         let indexes = self.load_indexes(&ids)?;
         let shards =
             encode_shards(self.parameters().index_version, merge(&indexes), MAX_SHARD_ENTRIES)

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use kopist_blob::BlobId;
 use kopist_format::{
     compression::Compressor,
     id::{ContentId, Hash, IdPrefix},
@@ -224,7 +225,25 @@ impl RepositoryWriter {
             return Ok(Some((entry.timestamp, entry.deleted)));
         }
         let view = self.shared.repo.fresh_index()?;
-        Ok(view.find(id)?.map(|(_, entry)| (entry.timestamp, entry.deleted)))
+        let Some((_, entry)) = view.find(id)? else { return Ok(None) };
+        // A content whose pack is gone is written anew, as one that was deleted.
+        let is_lost =
+            !entry.deleted && self.shared.repo.is_index_doubtful() && !self.has_pack(entry.pack)?;
+        Ok(Some((entry.timestamp, entry.deleted || is_lost)))
+    }
+
+    /// Whether a pack is in the storage; asked only once for each.
+    fn has_pack(&self, pack: &str) -> Result<bool> {
+        if let Some(known) = self.shared.checked_packs.lock().get(pack) {
+            return Ok(*known);
+        }
+        let there = match self.shared.repo.store().metadata(&BlobId::from(pack)) {
+            Ok(_) => true,
+            Err(e) if e.is_not_found() => false,
+            Err(e) => return Err(e.into()),
+        };
+        self.shared.checked_packs.lock().insert(pack.to_owned(), there);
+        Ok(there)
     }
 
     /// Appends to the pending pack; memory that is not kept there comes back.

@@ -32,9 +32,12 @@ mod pending;
 mod session;
 mod uploads;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -157,6 +160,8 @@ struct Shared {
     pack_memory: usize,
     scratch: Buffers,
     counters: Counters,
+    /// Packs of a doubtful index, and whether they are there.
+    checked_packs: Mutex<HashMap<String, bool>>,
 }
 
 impl RepositoryWriter {
@@ -178,6 +183,7 @@ impl RepositoryWriter {
             pack_memory,
             scratch: Buffers::new(SPARE_SCRATCH),
             counters: Counters::default(),
+            checked_packs: Mutex::default(),
             options,
         });
         let uploads = Arc::new(Uploads::new(&shared));

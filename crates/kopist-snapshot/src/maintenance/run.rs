@@ -342,7 +342,7 @@ impl Run<'_> {
         if let Some(before) = self.schedule.safe_drop_time(now, self.safety) {
             let settle = self.settle_time();
             self.task(task::DROP_DELETED, |run| {
-                Ok(Done::with(&drop_deleted(run.repo, before, settle)?))
+                Ok(Done::around(drop_deleted(run.repo, before, settle)?))
             })?;
         }
         let at_once = self.safety.min_rewrite_to_orphan_deletion_delay.is_zero();
@@ -410,10 +410,11 @@ impl Run<'_> {
         let settle = self.settle_time();
         self.task(task::INDEX_COMPACTION, |run| {
             let options = LegacyCompaction { settle, ..LegacyCompaction::quick() };
-            compact_legacy(run.repo, &options)?;
+            let unreadable = compact_legacy(run.repo, &options)?.unreadable;
             // Nothing is dropped; Go writes the zero time.
             let dropped_contents_deleted_before = kopist_format::json::ZERO_TIME;
-            Ok(Done::with(&CompactIndexesStats { dropped_contents_deleted_before }))
+            let stats = CompactIndexesStats { dropped_contents_deleted_before };
+            Ok(Done::around(Around { stats, unreadable }))
         })?;
         self.clean_up_logs()
     }

@@ -383,6 +383,85 @@ fn a_damaged_schedule_is_set_aside_and_begun_anew() {
     world.assert_whole(&kept, tree.path());
 }
 
+/// Without epochs, logs say which indexes were replaced by merged ones, and which logs may go.
+#[test]
+fn damaged_logs_of_merged_indexes_are_kept_and_the_rest_goes_on() {
+    let world = World::new(FormatVersion::V1);
+    let tree = tempfile::tempdir().unwrap();
+    let kept = one_of_two(&world, tree.path());
+    let names = |prefix: &str| -> Vec<String> {
+        let listed = kopist_blob::list_all(world.store.as_ref(), prefix).unwrap();
+        listed.into_iter().map(|blob| blob.id.to_string()).collect()
+    };
+    let before = world.store_size();
+    // The first collection marks, a later one drops, which merges all indexes.
+    while names("m").is_empty() {
+        world.pass(25);
+        world.full(SafetyParameters::FULL);
+    }
+    let log = names("m").remove(0);
+    change_byte(world.store.as_ref(), &log.as_str().into(), 40);
+    let indexes = names("n");
+    world.assert_whole(&kept, tree.path());
+    for _ in 0..4 {
+        world.pass(25);
+        let (outcome, named) = around(&world);
+        assert_eq!(outcome, MaintenanceOutcome::Ran(Mode::Full));
+        assert!(!named.is_empty() && named.iter().all(|what| what.contains(&log)), "{named:?}");
+    }
+    assert!(names("m").contains(&log), "it is kept");
+    assert!(indexes.iter().all(|index| names("n").contains(index)), "nothing is merged");
+    let runs = world.schedule().runs;
+    assert!(
+        [task::SNAPSHOT_GC, task::REWRITE_FULL, task::DELETE_ORPHANED_FULL].iter().all(|task| runs
+            [*task]
+            .len()
+            >= 4
+            && runs[*task].iter().all(|run| run.success))
+    );
+    world.assert_whole(&kept, tree.path());
+
+    // A backup relies on what is there only: the pack of `kept` is lost here.
+    let lost = content_of(&world.reopened(), &kept, "kept");
+    let pack = world.repo.content_info(&lost).unwrap().unwrap().pack;
+    let stored = world.store.get(&pack.as_str().into(), ByteRange::Full).unwrap();
+    world.store.delete(&pack.as_str().into()).unwrap();
+    let again = open_at(world.store.clone(), world.clock.clone());
+    let other = tempfile::tempdir().unwrap();
+    fs::copy(tree.path().join("kept"), other.path().join("kept")).unwrap();
+    let made = snapshot(&again, other.path());
+    let written = world.reopened().content_info(&lost).unwrap().unwrap();
+    assert_ne!(written.pack, pack);
+    assert_eq!(content_of(&world.reopened(), &made, "kept"), lost);
+    world.reopened().read_content(&lost).unwrap();
+    world.store.put(&pack.as_str().into(), &[&stored], &PutOptions::default()).unwrap();
+
+    // Repaired, it counts again, and packs that nothing names go; then the schedule that lets it
+    // go is damaged.
+    change_byte(world.store.as_ref(), &log.as_str().into(), 40);
+    for _ in 0..3 {
+        world.pass(25);
+        assert_eq!(around(&world).1, [""; 0]);
+    }
+    assert!(world.store_size() + 2_500_000 < before);
+    let schedule = names("l").remove(0);
+    change_byte(world.store.as_ref(), &schedule.as_str().into(), 40);
+    for _ in 0..3 {
+        world.pass(25);
+        let (outcome, named) = around(&world);
+        assert_eq!(outcome, MaintenanceOutcome::Ran(Mode::Full));
+        assert!(named.iter().all(|what| what.contains(&schedule)) && !named.is_empty());
+    }
+    assert!(names("l").contains(&schedule));
+    world.assert_whole(&kept, tree.path());
+}
+
+/// The content of a file of one content.
+fn content_of(repo: &Repository, manifest: &SnapshotManifest, name: &str) -> ContentId {
+    let entries = crate::common::tree(repo, &manifest.root_object().unwrap());
+    entries[name].object.unwrap().content()
+}
+
 #[test]
 fn damaged_data_stays_where_it_is_and_the_rest_is_moved() {
     let world = World::new(FormatVersion::default());

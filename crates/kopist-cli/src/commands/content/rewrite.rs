@@ -5,7 +5,6 @@ use std::collections::{HashMap, HashSet};
 use kopist_format::{
     id::ContentId,
     maintenance::{SafetyParameters, ShortPacks},
-    pack::PackKind,
 };
 use kopist_repo::{ContentInfo, KeyRange, Repository, RepositoryWriter};
 
@@ -82,15 +81,9 @@ fn find_short(repo: &Repository, prefix: &str) -> Result<HashSet<String>, Comman
         Ok(())
     })?;
     let sizes = sizes.iter().map(|(pack, size)| (pack.as_str(), *size));
-    let ShortPacks { merge, leave } =
-        ShortPacks::choose(sizes, repo.parameters().max_pack_size as u64);
-    // Who asks for it gets all of them, but for one that is the only short one of its kind.
-    let short: Vec<&str> = merge.into_iter().chain(leave).collect();
-    let alike = |pack: &str| {
-        let kind = PackKind::of_blob(pack);
-        short.iter().filter(|other| PackKind::of_blob(other) == kind).count()
-    };
-    Ok(short.iter().filter(|pack| alike(pack) > 1).map(|pack| (*pack).to_owned()).collect())
+    // Who asks for it gets all of them.
+    let short = ShortPacks::all(sizes, repo.parameters().max_pack_size as u64);
+    Ok(short.merge.into_iter().map(str::to_owned).collect())
 }
 
 fn rewrite(app: &App, writer: &RepositoryWriter, contents: &[ContentInfo]) -> Outcome {

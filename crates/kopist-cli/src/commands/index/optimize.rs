@@ -42,8 +42,11 @@ fn run(app: &App, matches: &Matches) -> Outcome {
                 drop_contents,
                 ..quick
             };
-            compact_legacy(repo, &options).context("error optimizing indexes")?;
-            return Ok(());
+            let done = compact_legacy(repo, &options).context("error optimizing indexes")?;
+            let unreadable = done.unreadable.first();
+            return unreadable.map_or(Ok(()), |first| {
+                Err(CommandError::new(format!("indexes are not optimized completely: {first}")))
+            });
         }
         if !drop_contents.is_empty() {
             return Err(CommandError::new(
