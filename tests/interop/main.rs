@@ -18,6 +18,9 @@
 //! - [`restores`]: random trees, restored by both over whatever is there, with random flags;
 //! - [`policies`], [`trees`], [`histories`]: random ones, which both resolve, store and thin out
 //!   alike;
+//! - [`live`]: after random histories both keep the same contents and throw away the same;
+//! - [`verified`]: both find the same damage; [`logged`]: both tell the same about each file;
+//! - [`moments`]: both mean the same snapshot by a time;
 //! - [`hostile`]: repositories prepared so that a restore writes where it should not;
 //! - [`kill`]: `kill -9` in the middle of a backup;
 //! - [`maintenance`]: one repository, maintained by both for weeks;
@@ -35,7 +38,10 @@ mod dedup;
 mod histories;
 mod hostile;
 mod kill;
+mod live;
+mod logged;
 mod maintenance;
+mod moments;
 mod pair;
 mod policies;
 #[path = "../program.rs"]
@@ -47,4 +53,5 @@ mod shallow;
 mod stores;
 mod trees;
 mod turns;
+mod verified;
 mod writes;

@@ -86,7 +86,7 @@ fn without_ids(mut snapshots: Vec<Value>) -> Vec<Value> {
     snapshots
 }
 
-fn copy_all(from: &Path, to: &Path) {
+pub(crate) fn copy_all(from: &Path, to: &Path) {
     for entry in walkdir::WalkDir::new(from) {
         let entry = entry.unwrap();
         let target = to.join(entry.path().strip_prefix(from).unwrap());

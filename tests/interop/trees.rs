@@ -150,6 +150,29 @@ fn random_trees_and_rules_are_stored_alike() {
     assert!(stored > 0, "not one tree was stored");
 }
 
+/// Other file systems are left out where the policy says so. `/dev` has some on every Linux.
+#[test]
+fn other_file_systems_are_left_out_alike() {
+    use std::os::unix::fs::MetadataExt as _;
+    let test = "other_file_systems_are_left_out_alike";
+    let source = Path::new("/dev");
+    let device = |path: &Path| path.symlink_metadata().map(|found| found.dev());
+    let has_others = device(&source.join("shm")).is_ok_and(|shm| shm != device(source).unwrap());
+    if !has_others {
+        return kopist_testkit::oracle::skipped(test, "no other file system below /dev");
+    }
+    let Some(pair) = Pair::created_by_kopia(test, &[]) else { return };
+    pair.kopia.ok(&["policy", "set", "/dev", "--one-file-system=true"]);
+    let [ours, theirs] = [&pair.kopist, &pair.kopia].map(|client| {
+        let root = root_of(client, source).unwrap();
+        let object = root.split('"').nth(1).unwrap().to_owned();
+        let listed = client.ok(&["ls", &object]);
+        listed.lines().map(str::to_owned).collect::<Vec<_>>()
+    });
+    assert_eq!(ours, theirs, "kopist (left) and kopia (right)");
+    assert!(!ours.iter().any(|name| name.starts_with("shm")), "{ours:?}");
+}
+
 /// Everything that can be said about a snapshot from outside, said to both.
 #[test]
 fn options_of_snapshots_mean_the_same() {
