@@ -7,11 +7,12 @@
 //!
 //! - [`writes`]: kopia verifies, maintains and restores what kopist wrote, in every format;
 //! - [`reads`]: kopist verifies and restores what kopia wrote, also after its maintenance;
+//! - [`upgrades`]: upgrades of old formats, begun, finished and taken back by either;
 //! - [`turns`]: fifty random steps in turns, after each of which both list the same snapshots;
 //! - [`dedup`]: what one has stored, the other does not store again;
 //! - [`actions`]: both run the same commands around a snapshot;
 //! - [`bad_input`]: wrong passwords, other formats, full disks, odd names, damaged blobs;
-//! - [`cli`]: the same command lines print the same;
+//! - [`commands`]: the same command lines end alike, print the same and leave the same behind;
 //! - [`archives`], [`shallow`]: both restore to the same archives and placeholders, and each
 //!   expands and backs up the other's placeholders;
 //! - [`rewritten`]: both compare, repair, rename and migrate snapshots alike;
@@ -23,6 +24,7 @@
 //! - [`moments`]: both mean the same snapshot by a time;
 //! - [`hostile`]: repositories prepared so that a restore writes where it should not;
 //! - [`kill`]: `kill -9` in the middle of a backup;
+//! - [`mounts`]: a mounted snapshot is what a restore of it would be;
 //! - [`maintenance`]: one repository, maintained by both for weeks;
 //! - [`stores`]: all of it on every other kind of storage;
 //! - [`bad_network`]: while the network and the server misbehave.
@@ -33,7 +35,7 @@ mod actions;
 mod archives;
 mod bad_input;
 mod bad_network;
-mod cli;
+mod commands;
 mod dedup;
 mod histories;
 mod hostile;
@@ -42,6 +44,7 @@ mod live;
 mod logged;
 mod maintenance;
 mod moments;
+mod mounts;
 mod pair;
 mod policies;
 #[path = "../program.rs"]
@@ -53,5 +56,6 @@ mod shallow;
 mod stores;
 mod trees;
 mod turns;
+mod upgrades;
 mod verified;
 mod writes;

@@ -28,7 +28,8 @@ usage: cargo xtask CHORE
                     list what the binary is made of, as CycloneDX (default kopist.cdx.json)
   image-test        only the image's part of `test`: build it, back up and restore in it, run the
                     mover's scenarios in it
-  pages [DIR]       write the manual page and the completions (bash, zsh, fish) into DIR
+  pages [DIR [PROGRAM]]
+                    write the manual page and the completions (bash, zsh, fish) into DIR
   fuzz [SECONDS]    run every fuzz target for SECONDS (default 60)
   bench [ROUNDS]    measure kopist and kopia in turns, print a table (default 3 rounds)
 ";
@@ -41,7 +42,10 @@ fn main() -> ExitCode {
         Some("test") => test::run(),
         Some("image") => image::build_release(rest),
         Some("sbom") => parts(rest),
-        Some("pages") => pages::write(rest.first().map_or(Path::new("pages"), Path::new)),
+        Some("pages") => {
+            let dir = rest.first().map_or(Path::new("pages"), Path::new);
+            pages::write(dir, rest.get(1).map(Path::new))
+        }
         Some("image-test") => image::test(),
         Some("fuzz") => step::number(rest.first(), 60).and_then(fuzz::run),
         Some("bench") => step::number(rest.first(), 3).and_then(bench::run),

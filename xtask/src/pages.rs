@@ -1,4 +1,4 @@
-//! The manual page and the completions of the release binary, as a package installs them.
+//! The manual page and the completions of the program, as a package installs them.
 
 use std::{
     fs,
@@ -8,20 +8,26 @@ use std::{
 
 use crate::step::{Result, build_release, headline};
 
-/// Fish has no program to ask in kopia's protocol; this asks the one that bash asks.
+/// Fish has no function of its own in kopia's protocol; this asks as bash does. Without `-f`, names
+/// of files are offered, too.
 const FISH: &str = "\
 function __kopist_complete
     set -l words (commandline -opc)
-    set -l word (commandline -ct)
-    $words[1] --completion-bash $words[2..-1] $word
+    set -l program $words[1]
+    set -e words[1]
+    $program --completion-bash $words (commandline -ct)
 end
-complete -c kopist -f -a '(__kopist_complete)'
-complete -c kopia -f -a '(__kopist_complete)'
+complete -c kopist -a '(__kopist_complete)'
+complete -c kopia -a '(__kopist_complete)'
 ";
 
-/// Writes `man1/kopist.1`, `bash/kopist`, `zsh/_kopist` and `fish/kopist.fish` below `dir`.
-pub(crate) fn write(dir: &Path) -> Result {
-    let program = build_release()?;
+/// Writes `man1/kopist.1`, `bash/kopist`, `zsh/_kopist` and `fish/kopist.fish` below `dir`, as
+/// `program` prints them; without one, the release binary is built.
+pub(crate) fn write(dir: &Path, program: Option<&Path>) -> Result {
+    let program = match program {
+        Some(program) => program.to_owned(),
+        None => build_release()?,
+    };
     for (flag, file) in [
         ("--help-man", "man1/kopist.1"),
         ("--completion-script-bash", "bash/kopist"),

@@ -54,6 +54,15 @@ pub enum RepoError {
         /// Why.
         message: String,
     },
+    /// There is no lock that an upgrade could go on with.
+    #[error("no upgrade in progress")]
+    NoUpgrade,
+    /// Others may not have noticed the upgrade lock yet.
+    #[error("other clients may use the repository until {time}; upgrade it after that")]
+    UpgradeTooEarly {
+        /// When everybody will have noticed.
+        time: jiff::Timestamp,
+    },
     /// The repository was opened for reading.
     #[error("cannot write with a read-only connection: storage is read-only")]
     ReadOnly,

@@ -4,6 +4,7 @@
 //! command lines) with a configuration, cache and log directory of its own.
 
 use std::ffi::{OsStr, OsString};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -147,10 +148,23 @@ impl Client {
 
     /// Runs and waits.
     pub fn run(&self, arguments: &[&str]) -> Outcome {
-        let output = self
-            .command(arguments)
-            .output()
-            .unwrap_or_else(|e| panic!("cannot run {}: {e}", self.program.display()));
+        self.run_with(arguments, b"")
+    }
+
+    /// Runs with something on standard input, and waits.
+    pub fn run_with(&self, arguments: &[&str], input: &[u8]) -> Outcome {
+        let mut command = self.command(arguments);
+        if !input.is_empty() {
+            command.stdin(Stdio::piped());
+        }
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let cannot = |e| -> ! { panic!("cannot run {}: {e}", self.program.display()) };
+        let mut child = command.spawn().unwrap_or_else(|e| cannot(e));
+        if let Some(mut stdin) = child.stdin.take() {
+            // Whoever does not want it closes the pipe.
+            let _ = stdin.write_all(input);
+        }
+        let output = child.wait_with_output().unwrap_or_else(|e| cannot(e));
         let name = self.program.file_name().unwrap_or_default().to_string_lossy();
         Outcome {
             code: output.status.code().unwrap_or(-1),

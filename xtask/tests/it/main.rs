@@ -5,3 +5,4 @@
 mod arrows;
 mod coverage;
 mod files;
+mod pages;

@@ -286,12 +286,27 @@ pub fn bash_script(program: &str) -> String {
     )
 }
 
-/// The script that makes zsh ask the program for completions.
+/// The script that makes zsh ask the program for completions, and offer files where it knows
+/// none. It can be sourced, or lie in the `fpath` as `_kopist`.
 pub fn zsh_script(program: &str) -> String {
     format!(
-        "#compdef {program} kopist\nautoload -U compinit && compinit\n\
-         autoload -U bashcompinit && bashcompinit\n\n{}",
-        bash_script(program)
+        r#"#compdef {program} kopist
+
+_kopist() {{
+    local -a matches
+    matches=(${{(f)"$("${{words[1]}}" --completion-bash "${{(@)words[2,$CURRENT]}}")"}})
+    compadd -a matches
+    if [[ $compstate[nmatches] -eq 0 && $words[$CURRENT] != -* ]]; then
+        _files
+    fi
+}}
+
+if [[ "${{funcstack[1]}}" == "_kopist" ]]; then
+    _kopist "$@"
+else
+    compdef _kopist {program} kopist
+fi
+"#
     )
 }
 

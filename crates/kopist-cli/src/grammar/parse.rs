@@ -425,8 +425,11 @@ fn start<'a>(syntax: &'a Syntax<'a>, words: VecDeque<OsString>) -> Parser<'a> {
 }
 
 /// Reads the words that follow the program's name.
-pub fn parse(syntax: &Syntax<'_>, words: Vec<OsString>) -> Result<Parsed, UsageError> {
-    let last = words.last().map(|w| w.to_string_lossy().into_owned()).unwrap_or_default();
+pub fn parse(syntax: &Syntax<'_>, mut words: Vec<OsString>) -> Result<Parsed, UsageError> {
+    // The last word is being typed: it may become another command than the one it is so far.
+    let completes = words.first().is_some_and(|first| first == "--completion-bash");
+    let last = if completes && words.len() > 1 { words.pop() } else { None };
+    let last = last.map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
     let mut parser = start(syntax, words.into());
     let read = parser.read_all();
     let flag_given = |name: &str| {

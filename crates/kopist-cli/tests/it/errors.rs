@@ -94,39 +94,56 @@ fn without_a_connection_the_way_to_one_is_told() {
     }
 }
 
+/// All that open the repository, with arguments that pass.
+fn opening(target: &str) -> Vec<Vec<&str>> {
+    let mut lines: Vec<Vec<&str>> = connected().collect();
+    lines.extend([
+        vec!["repository", "set-client", "--username=x"],
+        vec!["repository", "sync-to", "filesystem", target],
+        vec!["repository", "change-password", "--new-password=x"],
+        vec!["repository", "throttle", "set", "--upload-bytes-per-second=5"],
+    ]);
+    for line in &mut lines {
+        match line.as_slice() {
+            ["maintenance", "set"] => line.push("--owner=me"),
+            ["cache", "set"] => line.push("--content-cache-size-mb=7"),
+            ["policy", "set", "--global"] => line.push("--keep-latest=3"),
+            _ => {}
+        }
+    }
+    lines
+}
+
 #[test]
 fn wrong_passwords_and_lost_storage_are_told_apart() {
     let home = tempfile::tempdir().unwrap();
     let place = home.path().join("repo");
     fs::create_dir(&place).unwrap();
     let path = format!("--path={}", place.display());
+    let target = format!("--path={}", home.path().display());
     let (code, err) = run(home.path(), "right", &["repository", "create", "filesystem", &path]);
     assert_eq!(code, 0, "{err}");
 
-    // One of each way to open: to read, to write, to connect anew.
-    let some: [&[&str]; 4] = [
-        &["snapshot", "list"],
-        &["policy", "set", "--global", "--keep-latest=3"],
-        &["maintenance", "run"],
-        &["repository", "connect", "filesystem", &path],
-    ];
-    for words in some {
+    let mut lines = opening(&target);
+    // And to connect anew.
+    lines.push(vec!["repository", "connect", "filesystem", &path]);
+    for words in &lines {
         let (code, err) = run(home.path(), "wrong", words);
-        assert_eq!(code, 1, "{words:?}");
+        assert_eq!(code, 1, "{words:?}: {err}");
         let advice = "invalid repository password; pass the right one with --password or";
         assert!(err.contains(advice), "{words:?}: {err}");
     }
     fs::rename(&place, home.path().join("elsewhere")).unwrap();
-    for words in some {
+    for words in &lines {
         let (code, err) = run(home.path(), "right", words);
-        assert_eq!(code, 1, "{words:?}");
+        assert_eq!(code, 1, "{words:?}: {err}");
         assert!(err.contains(&*place.to_string_lossy()), "{words:?}: {err}");
         assert!(err.contains("is it mounted?"), "{words:?}: {err}");
     }
     fs::create_dir(&place).unwrap();
-    for words in some {
+    for words in &lines {
         let (code, err) = run(home.path(), "right", words);
-        assert_eq!(code, 1, "{words:?}");
+        assert_eq!(code, 1, "{words:?}: {err}");
         let advice = "not initialized in the provided storage; 'kopia repository create'";
         assert!(err.contains(advice), "{words:?}: {err}");
     }
@@ -152,9 +169,63 @@ fn wrong_paths_are_named() {
         (&["snapshots"], "expected command but got \"snapshots\", try --help"),
         (&["snapshot"], "must select a subcommand of 'snapshot', try --help"),
         (&["restore"], "required argument 'sources' not provided, try --help"),
+        (
+            &["repository", "connect", "filesystem", "--path=/nonexistent/x"],
+            "cannot access storage path /nonexistent/x",
+        ),
     ] {
         let (code, err) = run(home.path(), "p", words);
         assert_eq!(code, 1, "{words:?}");
+        assert!(err.contains(expected), "{words:?}: {err}");
+    }
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_named_with_the_flag_that_chose_it() {
+    let home = tempfile::tempdir().unwrap();
+    // Nobody listens at the first port.
+    let s3 = ["--bucket=b", "--access-key=a", "--secret-access-key=s", "--disable-tls"];
+    let s3 = [&["repository", "connect", "s3", "--endpoint=127.0.0.1:1"][..], &s3].concat();
+    let webdav = vec!["repository", "connect", "webdav", "--url=http://127.0.0.1:1/x"];
+    std::thread::scope(|scope| {
+        // They try for some seconds.
+        for (words, flag) in [(s3, "--endpoint"), (webdav, "--url")] {
+            let home = home.path();
+            scope.spawn(move || {
+                let (code, err) = run(home, "p", &words);
+                assert_eq!(code, 1, "{words:?}: {err}");
+                assert!(err.contains("127.0.0.1:1: no connection"), "{words:?}: {err}");
+                assert!(err.contains(&format!("check {flag}, the network")), "{words:?}: {err}");
+            });
+        }
+    });
+}
+
+#[test]
+fn paths_that_are_not_there_are_named() {
+    let home = tempfile::tempdir().unwrap();
+    let place = home.path().join("repo");
+    fs::create_dir(&place).unwrap();
+    let path = format!("--path={}", place.display());
+    run(home.path(), "p", &["repository", "create", "filesystem", &path]);
+    for (words, expected) in [
+        (&["snapshot", "create", "/nonexistent/x"][..], "/nonexistent/x"),
+        (&["snapshot", "restore", "00112233445566778899aabbccddeeff", "/tmp/x"], "0011223344"),
+        (&["restore", "/nonexistent/x"], "no snapshots contain data for"),
+        (&["list", "/nonexistent/x"], "list snapshots to see their IDs"),
+        (&["show", "/nonexistent/x"], "/nonexistent/x"),
+        (&["snapshot", "delete", "x"], "deleting snapshots by root ID x"),
+        (&["snapshot", "pin", "x", "--add=y"], "x"),
+        (&["policy", "import", "--from-file=/nonexistent/x"], "/nonexistent/x"),
+        (&["policy", "export", "--to-file=/nonexistent/x"], "/nonexistent/x"),
+        (&["manifest", "show", "x"], "x"),
+        (&["content", "show", "x"], "x"),
+        (&["blob", "show", "x"], "x"),
+        (&["repository", "status", "--config-file=/nonexistent/x"], "is not connected"),
+        (&["repository", "sync-to", "filesystem", "--path=/nonexistent/x"], "/nonexistent/x"),
+    ] {
+        let (code, err) = run(home.path(), "p", words);
+        assert_eq!(code, 1, "{words:?}: {err}");
         assert!(err.contains(expected), "{words:?}: {err}");
     }
 }

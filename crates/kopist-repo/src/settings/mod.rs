@@ -216,6 +216,11 @@ impl Settings {
         self.state.read().blob.clone()
     }
 
+    /// `kopia.repository` as it is stored.
+    pub(crate) fn stored(&self) -> Bytes {
+        self.state.read().bytes.clone()
+    }
+
     pub(crate) fn blob_cfg(&self) -> BlobCfg {
         self.state.read().blob_cfg.clone()
     }

@@ -5,6 +5,7 @@ use std::{
     fs::OpenOptions,
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
+    path::Path,
 };
 
 use kopist_snapshot::store::load_policies;
@@ -71,7 +72,9 @@ fn run(app: &App, matches: &Matches) -> Outcome {
         let file = options.open(path).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => CommandError::from(error)
                 .context("file already exists and overwrite flag is not set"),
-            _ => CommandError::from(error).context("error opening file to write to"),
+            _ => CommandError::from(error)
+                .context(Path::new(path).display())
+                .context("error opening file to write to"),
         });
         file?.write_all(text.as_bytes()).context("unable to write policy to output")
     })

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, Read as _},
+    path::Path,
 };
 
 use kopist_snapshot::store::{load_policies, remove_policy, set_policy};
@@ -36,8 +37,10 @@ fn run(app: &App, matches: &Matches) -> Outcome {
     session::write(app, |session, writer| {
         let mut text = String::new();
         match matches.os("from-file").filter(|path| !path.is_empty()) {
-            Some(path) => File::open(path).and_then(|mut file| file.read_to_string(&mut text)),
-            None => io::stdin().read_to_string(&mut text),
+            Some(path) => File::open(path)
+                .and_then(|mut file| file.read_to_string(&mut text))
+                .context(Path::new(path).display()),
+            None => io::stdin().read_to_string(&mut text).context("standard input"),
         }
         .context("unable to read policy file")?;
         let malformed = "unable to decode policy file as valid json";

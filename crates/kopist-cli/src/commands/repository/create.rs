@@ -129,7 +129,12 @@ fn run(app: &App, matches: &Matches) -> Outcome {
     connect(app, matches, chosen.storage, store.as_ref(), &password)
         .context("error connecting to repository")
         .context("unable to connect to repository")?;
-    populate(app, &password).context("error populating repository")
+    populate(app, &password).context("error populating repository")?;
+    app.console.print(
+        "NOTE: To validate that your provider is compatible with Kopia, please run:\n\n\
+         $ kopia repository validate-provider\n\n",
+    )?;
+    Ok(())
 }
 
 fn create_options(matches: &Matches, version: i64) -> Result<CreateOptions, CommandError> {

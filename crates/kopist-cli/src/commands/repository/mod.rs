@@ -5,13 +5,13 @@ mod connect;
 mod connection;
 mod create;
 mod disconnect;
-mod planned;
 mod repair;
 mod set_client;
 mod set_parameters;
 mod status;
 mod sync_to;
 mod throttle;
+mod upgrade;
 mod validate_provider;
 
 use crate::grammar::Command;
@@ -30,5 +30,5 @@ pub(super) static COMMAND: Command =
         &throttle::COMMAND,
         &change_password::COMMAND,
         &validate_provider::COMMAND,
-        &planned::UPGRADE,
+        &upgrade::COMMAND,
     ]);

@@ -198,6 +198,17 @@ fn print(app: &App, session: &Session) -> Outcome {
         let period = duration(nanos(retention.retention_period));
         console.line(format!("Blob retention period:   {period}"))?;
     }
+    if let Some(lock) = &format.upgrade_lock {
+        console.line("")?;
+        let now = repo.clock().now();
+        let choose = |it, yes: &str, no: &str| if it { yes.to_owned() } else { no.to_owned() };
+        row("Ongoing upgrade:", lock.message.clone())?;
+        row("Upgrade Time:", app.time(lock.upgrade_time()))?;
+        row("Upgrade Owner:", lock.owner_id.clone())?;
+        row("Upgrade lock:", choose(lock.locked(now), "Locked", "Unlocked"))?;
+        let drained = lock.writers_drained(now);
+        row("Lock status:", choose(drained, "Fully Established", "Draining"))?;
+    }
     Ok(())
 }
 

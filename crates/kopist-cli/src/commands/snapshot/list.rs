@@ -262,7 +262,8 @@ impl Lister<'_> {
             let text = if more > 0 { format!("(+{})", self.app.size(more)) } else { String::new() };
             bits.push(text);
         }
-        if let Some(summary) = &entry.summary {
+        // A file that was backed up alone has a summary, too, of which nothing is told.
+        if let Some(summary) = entry.summary.as_ref().filter(|_| entry.is_dir()) {
             bits.push(format!("files:{}", summary.files));
             bits.push(format!("dirs:{}", summary.dirs));
             if summary.failed > 0 {

@@ -1,183 +1,10 @@
-//! The same command line, given to both programs on copies of one repository.
-//!
-//! Exit codes and standard output must be equal, JSON byte for byte except where kopia itself
-//! is not repeatable. What may differ is listed with the case.
+//! Commands that read: what they print.
 
-use std::path::Path;
-
-use kopist_testkit::{
-    golden,
-    oracle::{self, Client, Outcome},
-};
-
-use crate::program::program;
-
-/// How outputs are compared.
-#[derive(Clone, Copy, Debug)]
-enum Compare {
-    /// Byte for byte.
-    Exact,
-    /// The same lines in any order: kopia lists in the order of arrival.
-    Lines,
-    /// The same lines in any order, but not those that begin with one of these words.
-    LinesExcept(&'static [&'static str]),
-    /// The same text after this word, up to the next brace, is removed.
-    Without(&'static str),
-}
-
-use Compare::{Exact, Lines, LinesExcept, Without};
-
-impl Compare {
-    fn normal(self, text: &str) -> String {
-        let lines = |except: &[&str]| {
-            let mut lines: Vec<_> = text
-                .lines()
-                .filter(|line| !except.iter().any(|word| line.starts_with(word)))
-                // The comma of a list's last item is missing.
-                .map(|line| line.trim_end_matches(','))
-                .collect();
-            lines.sort_unstable();
-            lines.join("\n")
-        };
-        match self {
-            Exact => text.to_owned(),
-            Lines => lines(&[]),
-            LinesExcept(words) => lines(words),
-            Without(word) => match text.split_once(word) {
-                Some((before, after)) => {
-                    let rest = after.find('}').map_or(after, |end| &after[end..]);
-                    format!("{before}{rest}")
-                }
-                None => text.to_owned(),
-            },
-        }
-    }
-}
-
-/// One user at one machine with a copy of a golden repository.
-struct Side {
-    client: Client,
-    folder: String,
-}
-
-impl Side {
-    fn new(
-        program: &Path,
-        folder: &Path,
-        golden: &golden::GoldenRepository,
-        flags: &[&str],
-    ) -> Self {
-        let repository = golden.unpack(folder);
-        let client = Client::new(program, &folder.join("client"), &golden.description.password);
-        let mut connect =
-            vec!["repository", "connect", "filesystem", "--path", repository.to_str().unwrap()];
-        connect.extend(["--override-username=golden", "--override-hostname=goldenhost"]);
-        connect.extend(flags);
-        client.ok(&connect);
-        Self { client, folder: folder.to_str().unwrap().to_owned() }
-    }
-
-    /// Runs and replaces this side's directory by a word.
-    fn run(&self, arguments: &[&str]) -> Outcome {
-        let mut outcome = self.client.run(arguments);
-        outcome.stdout = outcome.stdout.replace(&self.folder, "FOLDER");
-        outcome
-    }
-}
-
-/// Both programs, each with a copy of a golden repository.
-struct Sides {
-    kopist: Side,
-    kopia: Side,
-    differences: Vec<String>,
-    _folder: tempfile::TempDir,
-}
-
-impl Sides {
-    fn new(test: &str, name: &str, flags: &[&str]) -> Option<Self> {
-        let kopia = oracle::find_or_skip(test)?;
-        let golden = golden::get(name);
-        let folder = tempfile::Builder::new().prefix("cli-").tempdir().unwrap();
-        // Directories of equal length, so that columns are aligned alike.
-        let side = |program: &Path, name: &str| {
-            let folder = folder.path().join(name);
-            std::fs::create_dir(&folder).unwrap();
-            Side::new(program, &folder, &golden, flags)
-        };
-        Some(Self {
-            kopist: side(&program(), "1"),
-            kopia: side(&kopia, "2"),
-            differences: Vec::new(),
-            _folder: folder,
-        })
-    }
-
-    /// Runs one command line with both at the same time.
-    fn both(&self, arguments: &[&str]) -> (Outcome, Outcome) {
-        std::thread::scope(|scope| {
-            let ours = scope.spawn(|| self.kopist.run(arguments));
-            let theirs = self.kopia.run(arguments);
-            (ours.join().unwrap(), theirs)
-        })
-    }
-
-    /// Runs one command line with both; remembers a difference.
-    fn same(&mut self, arguments: &[&str], compare: Compare) {
-        let (ours, theirs) = self.both(arguments);
-        let equal = ours.code == theirs.code
-            && compare.normal(&ours.stdout) == compare.normal(&theirs.stdout);
-        if !equal {
-            let texts = [compare.normal(&ours.stdout), compare.normal(&theirs.stdout)];
-            self.remember(arguments, &ours, &theirs, &texts);
-        }
-    }
-
-    /// Keeps the lines that only one side has, the first few of them.
-    fn remember(
-        &mut self,
-        arguments: &[&str],
-        ours: &Outcome,
-        theirs: &Outcome,
-        texts: &[String; 2],
-    ) {
-        let only = |a: &str, b: &str| {
-            let b: std::collections::BTreeSet<_> = b.split('\n').collect();
-            let lines = a.split('\n').filter(|line| !b.contains(line)).take(5);
-            lines.fold(String::new(), |text, line| text + "\n    " + line)
-        };
-        let [a, b] = texts;
-        self.differences.push(format!(
-            "{}: exit codes {} and {}\n  kopist:{}\n    {}\n  kopia:{}\n    {}",
-            arguments.join(" "),
-            ours.code,
-            theirs.code,
-            only(a, b),
-            ours.stderr,
-            only(b, a),
-            theirs.stderr
-        ));
-    }
-
-    /// Standard error must be the same, too.
-    fn same_refusal(&mut self, arguments: &[&str]) {
-        let (ours, theirs) = self.both(arguments);
-        if ours.code != theirs.code
-            || ours.stdout != theirs.stdout
-            || ours.stderr.trim() != theirs.stderr.trim()
-        {
-            let texts = [ours.stdout.clone(), theirs.stdout.clone()];
-            self.remember(arguments, &ours, &theirs, &texts);
-        }
-    }
-
-    fn finish(self) {
-        let count = self.differences.len();
-        assert!(count == 0, "{count} differences:\n{}", self.differences.join("\n\n"));
-    }
-}
+use super::{Compare, Exact, Lines, LinesExcept, Side, Sides, Without};
 
 /// Free space differs from one moment to the next, and a token hides the path of the repository.
-const SPACE: &[&str] = &["Storage capacity:", "Storage available:", "$ kopia repository"];
+pub(super) const SPACE: &[&str] =
+    &["Storage capacity:", "Storage available:", "$ kopia repository"];
 
 /// Commands that work on any repository.
 const ANYWHERE: &[(&[&str], Compare)] = &[
@@ -214,6 +41,8 @@ const ANYWHERE: &[(&[&str], Compare)] = &[
     (&["snapshot", "list", "--all", "--storage-stats", "--json", "--max-results=2"], Exact),
     (&["snapshot", "list", "--storage-stats", "--no-retention", "--json"], Exact),
     (&["maintenance", "info", "--json"], Exact),
+    (&["snapshot", "list", "--all"], Exact),
+    (&["snapshot", "list", "--all", "--json"], Exact),
     (&["policy", "list"], Exact),
     (&["policy", "list", "--json"], Exact),
     (&["policy", "show", "--global"], Exact),
@@ -326,4 +155,11 @@ fn what_cannot_be_done_is_refused_the_same_way() {
         sides.same_refusal(arguments);
     }
     sides.finish();
+}
+
+/// The command lines of this file.
+pub(super) fn lines() -> Vec<String> {
+    let single = ["content show", "show", "list", "blob show", "manifest show", "policy show"];
+    let rows = ANYWHERE.iter().map(|(words, _)| words.join(" "));
+    rows.chain(single.map(str::to_owned)).collect()
 }

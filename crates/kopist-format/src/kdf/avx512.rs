@@ -1,0 +1,131 @@
+//! The part of scrypt that takes the time, for processors that rotate four words in one step.
+//!
+//! scrypt with N = 65536 and r = 8 is two million rounds of Salsa20/8, each of which waits for the
+//! one before it, so that only shorter rounds make it faster: a rotation takes one instruction
+//! instead of three. Nothing here touches memory by address; the processor is asked by the caller.
+//!
+//! Source: RFC 7914.
+
+use std::arch::x86_64::{
+    __m128i, _mm_add_epi32, _mm_cvtsi128_si32, _mm_extract_epi32, _mm_rol_epi32, _mm_set_epi32,
+    _mm_setzero_si128, _mm_shuffle_epi32, _mm_xor_si128,
+};
+
+/// scrypt's N: rows of the table.
+const ROWS: usize = 1 << 16;
+/// Blocks of 64 bytes in a row: scrypt's 2·r.
+const BLOCKS: usize = 16;
+
+/// The 16 words of a Salsa20 block by diagonals, so that a round is four steps of four words each.
+type Block = [__m128i; 4];
+type Row = [Block; BLOCKS];
+
+/// Where the words of a [`Block`] come from.
+const DIAGONALS: [[usize; 4]; 4] = [[0, 5, 10, 15], [4, 9, 14, 3], [8, 13, 2, 7], [12, 1, 6, 11]];
+
+/// `scryptROMix` with N = 65536 and r = 8.
+#[target_feature(enable = "avx512f,avx512vl")]
+pub(super) fn mix(bytes: &mut [u8; 64 * BLOCKS]) {
+    let mut row = load(bytes);
+    let mut other = row;
+    let mut table: Vec<Row> = Vec::with_capacity(ROWS);
+    for _ in 0..ROWS {
+        table.push(row);
+        mix_blocks::<false>(&table[table.len() - 1], &other, &mut row);
+    }
+    for _ in 0..ROWS / 2 {
+        mix_blocks::<true>(&row, &table[place(&row)], &mut other);
+        mix_blocks::<true>(&other, &table[place(&other)], &mut row);
+    }
+    store(&row, bytes);
+}
+
+/// The row of the table that comes next: `Integerify`.
+#[target_feature(enable = "avx512f,avx512vl")]
+fn place(row: &Row) -> usize {
+    _mm_cvtsi128_si32(row[BLOCKS - 1][0]) as u32 as usize % ROWS
+}
+
+/// `scryptBlockMix` of `row`, or of the exclusive or of both rows.
+#[target_feature(enable = "avx512f,avx512vl")]
+fn mix_blocks<const XOR: bool>(row: &Row, with: &Row, out: &mut Row) {
+    let mut sum = row[BLOCKS - 1];
+    if XOR {
+        sum = xor(sum, with[BLOCKS - 1]);
+    }
+    for half in 0..BLOCKS / 2 {
+        for odd in 0..2 {
+            let number = 2 * half + odd;
+            // What does not wait for the block before comes first.
+            let block = if XOR { xor(row[number], with[number]) } else { row[number] };
+            sum = salsa(xor(sum, block));
+            out[odd * BLOCKS / 2 + half] = sum;
+        }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512vl")]
+fn xor(one: Block, other: Block) -> Block {
+    [
+        _mm_xor_si128(one[0], other[0]),
+        _mm_xor_si128(one[1], other[1]),
+        _mm_xor_si128(one[2], other[2]),
+        _mm_xor_si128(one[3], other[3]),
+    ]
+}
+
+/// Salsa20/8.
+#[target_feature(enable = "avx512f,avx512vl")]
+fn salsa(block: Block) -> Block {
+    let [mut a, mut b, mut c, mut d] = block;
+    for _ in 0..4 {
+        for _ in 0..2 {
+            b = _mm_xor_si128(b, _mm_rol_epi32::<7>(_mm_add_epi32(a, d)));
+            c = _mm_xor_si128(c, _mm_rol_epi32::<9>(_mm_add_epi32(b, a)));
+            d = _mm_xor_si128(d, _mm_rol_epi32::<13>(_mm_add_epi32(c, b)));
+            a = _mm_xor_si128(a, _mm_rol_epi32::<18>(_mm_add_epi32(d, c)));
+            // Columns become rows, and the other way round.
+            let (one, three) = (b, d);
+            b = _mm_shuffle_epi32::<0b00_11_10_01>(three);
+            c = _mm_shuffle_epi32::<0b01_00_11_10>(c);
+            d = _mm_shuffle_epi32::<0b10_01_00_11>(one);
+        }
+    }
+    [
+        _mm_add_epi32(a, block[0]),
+        _mm_add_epi32(b, block[1]),
+        _mm_add_epi32(c, block[2]),
+        _mm_add_epi32(d, block[3]),
+    ]
+}
+
+#[target_feature(enable = "avx512f,avx512vl")]
+fn load(bytes: &[u8; 64 * BLOCKS]) -> Row {
+    let mut row = [[_mm_setzero_si128(); 4]; BLOCKS];
+    for (block, bytes) in row.iter_mut().zip(bytes.as_chunks::<64>().0) {
+        let (words, _) = bytes.as_chunks::<4>();
+        for (part, from) in block.iter_mut().zip(DIAGONALS) {
+            let [a, b, c, d] = from.map(|word| i32::from_le_bytes(words[word]));
+            *part = _mm_set_epi32(d, c, b, a);
+        }
+    }
+    row
+}
+
+#[target_feature(enable = "avx512f,avx512vl")]
+fn store(row: &Row, bytes: &mut [u8; 64 * BLOCKS]) {
+    for (block, bytes) in row.iter().zip(bytes.as_chunks_mut::<64>().0) {
+        let (words, _) = bytes.as_chunks_mut::<4>();
+        for (part, to) in block.iter().zip(DIAGONALS) {
+            let parts = [
+                _mm_extract_epi32::<0>(*part),
+                _mm_extract_epi32::<1>(*part),
+                _mm_extract_epi32::<2>(*part),
+                _mm_extract_epi32::<3>(*part),
+            ];
+            for (word, part) in to.into_iter().zip(parts) {
+                words[word] = part.to_le_bytes();
+            }
+        }
+    }
+}
