@@ -46,7 +46,8 @@
 //!
 //! * Stores: [`FilesystemStore`], in kopia's layout ([`sharded`]), and [`MemoryStore`]. The crate
 //!   `kopist-cloud` has the others, and the function that opens any of them.
-//! * Wrappers, each a store around a store: [`Retry`], [`Throttle`], [`ReadOnly`], [`Traced`].
+//! * Wrappers, each a store around a store: [`Retry`], [`Throttle`], [`ReadOnly`], [`Traced`],
+//!   [`Metered`].
 //! * Wrappers for tests: [`Recording`] (which blobs does this job touch?), [`Faulty`] (what if
 //!   the store fails, loses an answer or lies?), [`PowerCut`] (what if the process dies between
 //!   two changes?).
@@ -73,6 +74,7 @@ mod helpers;
 mod id;
 pub mod memory;
 mod meta;
+pub mod metered;
 pub mod pace;
 mod power_cut;
 mod read_only;
@@ -93,6 +95,7 @@ pub use helpers::{any_with_prefix, delete_all, in_parallel, list_all, list_prefi
 pub use id::BlobId;
 pub use memory::MemoryStore;
 pub use meta::{BlobMeta, ByteRange, Capacity, Leftovers, PutOptions, Retention};
+pub use metered::{Meter, Metered};
 pub use power_cut::{LastChange, PowerCut};
 pub use read_only::ReadOnly;
 pub use recording::{Call, Recording};

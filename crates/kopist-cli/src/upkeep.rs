@@ -19,7 +19,23 @@ use crate::{
 pub(crate) fn options(app: &App) -> MaintenanceOptions {
     let mut lock = app.globals.config_file.clone().into_os_string();
     lock.push(".mlock");
-    MaintenanceOptions { lock: Some(lock.into()), ..MaintenanceOptions::default() }
+    MaintenanceOptions {
+        lock: Some(lock.into()),
+        check_percent: check_percent(app),
+        ..MaintenanceOptions::default()
+    }
+}
+
+/// Kopia reads this variable, and goes on without it when it is no number.
+fn check_percent(app: &App) -> f64 {
+    const NAME: &str = "KOPIA_MAINTENANCE_CONTENT_VERIFY_PERCENTAGE";
+    let Some(text) = app.env.text(NAME) else { return 0.0 };
+    text.parse().unwrap_or_else(|_| {
+        app.warn(format!(
+            "The '{NAME}' environment variable appears to have a non numeric value: '{text:?}'"
+        ));
+        0.0
+    })
 }
 
 /// Runs maintenance and says what goes on.

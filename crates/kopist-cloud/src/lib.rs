@@ -30,6 +30,8 @@ mod settings;
 #[cfg(any(feature = "http", feature = "sftp"))]
 mod site;
 mod stores;
+#[cfg(feature = "http")]
+pub mod web;
 #[cfg(feature = "xml")]
 mod xml;
 

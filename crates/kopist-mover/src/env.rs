@@ -72,6 +72,20 @@ impl Env {
         self.values.keys().map(String::as_str).filter(|name| self.is_set(name))
     }
 
+    /// The variables that begin with `prefix`, under the rest of their names.
+    #[must_use]
+    pub fn below(&self, prefix: &str) -> Self {
+        let rest = |name: &str| name.strip_prefix(prefix).map(str::to_owned);
+        Self {
+            values: self
+                .values
+                .iter()
+                .filter_map(|(name, value)| Some((rest(name)?, value.clone())))
+                .collect(),
+            not_text: self.not_text.iter().filter_map(|name| rest(name)).collect(),
+        }
+    }
+
     /// Variables whose value is not UTF-8; they cannot be used.
     pub fn not_text(&self) -> impl Iterator<Item = &str> {
         self.not_text.iter().map(String::as_str)
@@ -127,6 +141,14 @@ mod tests {
         ]);
         assert_eq!(env.not_text().collect::<Vec<_>>(), ["A"]);
         assert_eq!(env.text("B"), Some("fine"));
+    }
+
+    #[test]
+    fn a_prefix_makes_an_environment_of_its_own() {
+        let env: Env = [("T_A", "1"), ("A", "2"), ("T_", "3")].into_iter().collect();
+        let below = env.below("T_");
+        assert_eq!((below.text("A"), below.text("T_A")), (Some("1"), None));
+        assert!(!env.below("X_").is_set("A"));
     }
 
     #[test]

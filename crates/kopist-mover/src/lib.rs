@@ -14,6 +14,7 @@
 //! | [`plan`] | the decisions, as a pure function |
 //! | [`run`] | the execution |
 //! | [`report`] | the log, line by line |
+//! | [`telemetry`] | what else a run tells: metrics, a report, signs of life |
 //! | [`root`] | where container paths lie on this machine |
 //!
 //! `docs/mover.md` is the contract for its users.
@@ -25,6 +26,7 @@ pub mod probe;
 pub mod report;
 pub mod root;
 pub mod run;
+pub mod telemetry;
 pub mod variables;
 
 pub use mover::{Mover, main};

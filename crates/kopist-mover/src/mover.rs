@@ -11,14 +11,17 @@ use jiff::Timestamp;
 use kopist_repo::SystemClock;
 
 use crate::env::Env;
-use crate::plan::{MoverPlan, Operation, Refusal, plan};
+use crate::plan::{MoverPlan, Operation, Refusal, TelemetryPlan, plan};
 use crate::probe::{HostProbe, Probe};
 use crate::report::{
-    Level, MaintenanceSummary, Mask, Outcome, Reason, Report, Summary, environment_status,
-    forward_events, log_configuration, termination_message,
+    CacheUse, Level, MaintenanceSummary, Mask, Outcome, Reason, Report, Summary,
+    environment_status, forward_events, log_configuration, termination_message,
 };
 use crate::root::ContainerRoot;
-use crate::run::{Context, Finished, INTERRUPTED, Stop, cache_use, listen, run};
+use crate::run::{Context, Finished, INTERRUPTED, Impatience, Stop, cache_use, listen, run};
+use crate::telemetry::{
+    DEFAULT_MAX_AGE, Delivery, HealthFile, Record, Telemetry, is_healthy, peak_memory, publish,
+};
 
 /// The kubelet reads the end of the story here.
 const TERMINATION_LOG: &str = "/dev/termination-log";
@@ -33,6 +36,7 @@ The container program of the VolSync Kopia mover. Everything else comes from the
 environment; see docs/mover.md.
 
   --plan      print what would be done, and do nothing
+  --health    status 0 if the run whose file KOPIST_HEALTH_FILE names is alive
   --version   print the version
   --help      print this";
 
@@ -96,6 +100,7 @@ impl Mover {
         while let Some(option) = self.arguments.first().filter(|word| word.starts_with('-')) {
             match option.as_str() {
                 "--plan" => only_plan = true,
+                "--health" => return self.health(&report),
                 "--help" | "-h" => {
                     report.line(USAGE);
                     return 0;
@@ -149,6 +154,26 @@ impl Mover {
         }
     }
 
+    /// A probe: is the run in this container alive?
+    fn health(&self, report: &Report) -> u8 {
+        let Some(path) = self.env.text("KOPIST_HEALTH_FILE") else {
+            report.error("KOPIST_HEALTH_FILE must be defined");
+            return 2;
+        };
+        let given = self.env.text("KOPIST_HEALTH_MAX_AGE").map(crate::plan::duration);
+        let Some(max_age) = given.unwrap_or(Some(DEFAULT_MAX_AGE)) else {
+            report.error("KOPIST_HEALTH_MAX_AGE must be a duration such as 30s or 5m");
+            return 2;
+        };
+        match is_healthy(&self.root.resolve(path), max_age) {
+            Ok(()) => 0,
+            Err(problem) => {
+                report.line(problem);
+                1
+            }
+        }
+    }
+
     /// Does nothing until the file is removed, so that people can look around.
     fn wait_for_debugging(&self, report: &Report) -> u8 {
         let file = self.root.resolve(DEBUG_FILE);
@@ -173,7 +198,7 @@ impl Mover {
         let started = Instant::now();
         let plan = match plan(&self.arguments, &self.env, probe) {
             Ok(plan) => plan,
-            Err(refusal) => return self.refuse(report, &refusal, started),
+            Err(refusal) => return self.refuse(report, probe, &refusal, started),
         };
         report.use_json(plan.log_json);
         for notice in &plan.notices {
@@ -182,13 +207,20 @@ impl Mover {
         if !plan.argument_names.is_empty() {
             report.info(format!("additional arguments: {}", plan.argument_names.join(" ")));
         }
+        let telemetry = Telemetry::default();
         let ending = Arc::new(Ending {
             report: Arc::clone(report),
             root: self.root.clone(),
             label: plan.label.clone(),
             operation: plan.operation().name(),
-            source: (plan.operation() != Operation::Maintenance).then(|| plan.source()),
+            source: plan.operation().has_source().then(|| {
+                let identity = &plan.identity;
+                [&identity.username, &identity.hostname, &plan.source_path].map(String::clone)
+            }),
             started,
+            plan: plan.telemetry.clone(),
+            root_ca: plan.root_ca.clone(),
+            memory_limit: plan.memory_limit,
         });
         let context = Context {
             env: self.env,
@@ -196,22 +228,35 @@ impl Mover {
             report: Arc::clone(report),
             stop: Stop::default(),
             clock: Arc::new(SystemClock),
+            telemetry,
+            progress: plan.telemetry.progress,
         };
+        let health = health_file(&plan, &context);
         let finished = Finished::default();
         listen_for_signals(&context, &finished, &ending, &plan);
         report.line("=== Starting kopia operations ===");
         report.debug(plan.show());
         let outcome = run(&plan, &context);
         finished.announce();
-        let maintenance =
-            (plan.operation() == Operation::Maintenance).then(|| MaintenanceSummary {
-                seconds: started.elapsed().as_secs(),
-                cache: cache_use(&plan, &context),
-            });
+        let cache = cache_use(&plan, &context);
+        let maintenance = (plan.operation() == Operation::Maintenance)
+            .then(|| MaintenanceSummary { seconds: started.elapsed().as_secs(), cache });
+        if let Some(health) = health
+            && let Err(problem) = health.finish(outcome.verdict.word())
+        {
+            report.debug(format!("the health file: {problem}"));
+        }
+        ending.publish(&outcome, Some((&context.telemetry, cache)));
         ending.tell(&outcome, maintenance)
     }
 
-    fn refuse(self, report: &Arc<Report>, refusal: &Refusal, started: Instant) -> u8 {
+    fn refuse(
+        self,
+        report: &Arc<Report>,
+        probe: &dyn Probe,
+        refusal: &Refusal,
+        started: Instant,
+    ) -> u8 {
         tell(report, refusal);
         let messages: Vec<String> = refusal.errors.iter().map(ToString::to_string).collect();
         let outcome =
@@ -222,11 +267,40 @@ impl Mover {
             root: self.root,
             label: dispatch.map_or("unknown", |dispatch| &dispatch.label).to_owned(),
             operation: dispatch.map_or("unknown", |dispatch| dispatch.operation.name()),
-            source: None,
+            source: refusal.known.source.clone(),
             started,
+            plan: refusal.known.telemetry.clone(),
+            root_ca: refusal.known.root_ca.clone(),
+            memory_limit: probe.memory_limit(),
         };
+        ending.publish(&outcome, None);
         ending.close(&outcome, None)
     }
+}
+
+/// Begins to show that the run is alive, where that is asked for.
+fn health_file(plan: &MoverPlan, context: &Context) -> Option<HealthFile> {
+    let path = plan.telemetry.health_file.as_ref()?;
+    let telemetry = &context.telemetry;
+    let file = context.root.resolve(path);
+    match HealthFile::start(file, plan.operation().name(), &telemetry.pulse, &telemetry.meter) {
+        Ok(health) => Some(health),
+        Err(problem) => {
+            context.report.warn(format!("there is no health file: {problem}"));
+            None
+        }
+    }
+}
+
+/// Without the words by which the operator picks lines for the status of a destination.
+fn without_telling_words(text: &str) -> String {
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let lower = text.to_lowercase();
+    if ["error", "failed", "unable to"].iter().any(|word| lower.contains(word)) {
+        let what = text.split(" did not arrive").next().unwrap_or_default();
+        return format!("{what} did not arrive");
+    }
+    text.to_owned()
 }
 
 fn version() -> String {
@@ -257,9 +331,12 @@ fn listen_for_signals(
         finished.clone(),
         move || first.warn("Received SIGTERM signal - stopping"),
         move |why| {
-            let outcome = Outcome::failed(Reason::Interrupted, why).exit(INTERRUPTED);
+            let outcome = Outcome::failed(Reason::Interrupted, why.words()).exit(INTERRUPTED);
             let seconds = ending.started.elapsed().as_secs();
             let summary = maintenance.then_some(MaintenanceSummary { seconds, cache });
+            if why == Impatience::Late {
+                ending.publish(&outcome, None);
+            }
             std::process::exit(i32::from(ending.tell(&outcome, summary)));
         },
     );
@@ -276,15 +353,64 @@ struct Ending {
     root: ContainerRoot,
     label: String,
     operation: &'static str,
-    source: Option<String>,
+    /// User, host and path.
+    source: Option<[String; 3]>,
     started: Instant,
+    plan: TelemetryPlan,
+    root_ca: Option<Vec<u8>>,
+    memory_limit: Option<u64>,
 }
 
+/// How long each delivery of metrics and reports may take.
+const DELIVERY: Duration = Duration::from_secs(10);
+/// The same when the kubelet waits for the end.
+const LAST_DELIVERY: Duration = Duration::from_secs(3);
+
 impl Ending {
+    /// Delivers metrics and reports. What does not arrive is said before the last lines, in words
+    /// that push nothing out of the status of a destination.
+    fn publish(&self, outcome: &Outcome, run: Option<(&Telemetry, CacheUse)>) {
+        #[allow(clippy::disallowed_methods)] // as the lines of the log
+        let ended = Timestamp::now();
+        let elapsed = self.started.elapsed();
+        let began = ended - jiff::SignedDuration::try_from(elapsed).unwrap_or_default();
+        let telemetry = run.map(|(telemetry, _)| telemetry);
+        let source = self.source.as_ref();
+        let record = Record {
+            operation: self.operation,
+            source: source.map(|source| source.each_ref().map(String::as_str)),
+            labels: &self.plan.labels,
+            outcome,
+            started: outcome.started.unwrap_or(began),
+            ended,
+            elapsed,
+            opened: telemetry.and_then(Telemetry::opening),
+            repository_bytes: telemetry.and_then(Telemetry::repository_bytes),
+            calls: telemetry.map(|telemetry| telemetry.meter.read()).unwrap_or_default(),
+            cache: run.map(|(_, cache)| cache),
+            peak_memory: peak_memory(),
+            memory_limit: self.memory_limit,
+        };
+        let limit = if outcome.reason == Reason::Interrupted { LAST_DELIVERY } else { DELIVERY };
+        let delivery = Delivery { root: &self.root, roots: self.root_ca.as_deref(), limit };
+        for problem in publish(&self.plan, &record, delivery) {
+            let problem = without_telling_words(&problem);
+            if outcome.told {
+                // The last block for the operator's parser is printed already.
+                self.report.debug(problem);
+            } else {
+                self.report.warn(problem);
+            }
+        }
+    }
+
     /// The error, if there is one, and the last block.
     fn tell(&self, outcome: &Outcome, maintenance: Option<MaintenanceSummary>) -> u8 {
         if outcome.exit_code != 0 && !outcome.told {
             self.report.error(&outcome.message);
+        }
+        if let Some(hint) = outcome.hint {
+            self.report.info(format!("hint: {hint}"));
         }
         self.close(outcome, maintenance)
     }
@@ -297,7 +423,10 @@ impl Ending {
         }
         let message = termination_message(
             self.operation,
-            self.source.as_deref(),
+            self.source
+                .as_ref()
+                .map(|[user, host, path]| format!("{user}@{host}:{path}"))
+                .as_deref(),
             outcome,
             self.started.elapsed(),
         );

@@ -4,6 +4,8 @@
 //! The status table in the log, the mask over the log, the environment that hooks
 //! inherit and the documentation all follow from this table.
 
+use crate::plan::TARGET_PREFIX;
+
 /// What a variable is about; the order is that of the documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {
@@ -19,12 +21,16 @@ pub enum Group {
     Restore,
     /// Looking after the repository.
     Maintenance,
+    /// Verification, test restores, copies.
+    Checks,
     /// Cache and speed.
     Cache,
     /// Mounted policy files.
     Policy,
     /// What the log shows.
     Log,
+    /// Metrics, reports and signs of life.
+    Telemetry,
     /// Amazon S3 and stores that speak its language.
     S3,
     /// Azure blob storage.
@@ -148,6 +154,14 @@ pub const VARIABLES: &[Variable] = &[
     open(G::Restore, "KOPIST_RESTORE_REQUIRE"),
     open(G::Maintenance, "KOPIA_OVERRIDE_MAINTENANCE_USERNAME"),
     open(G::Maintenance, "KOPIST_MAINTENANCE_TAKEOVER"),
+    open(G::Maintenance, "KOPIA_MAINTENANCE_CONTENT_VERIFY_PERCENTAGE"),
+    open(G::Maintenance, "KOPIST_AFTER_MAINTENANCE"),
+    open(G::Checks, "KOPIST_SOURCES"),
+    open(G::Checks, "KOPIST_VERIFY_PERCENT"),
+    open(G::Checks, "KOPIST_TEST_RESTORE_PERCENT"),
+    open(G::Checks, "KOPIST_TEST_RESTORE_DIR"),
+    open(G::Checks, "KOPIST_REPLICATE_VERIFY_PERCENT"),
+    open(G::Checks, "KOPIST_REPLICATE_DELETE_AFTER"),
     open(G::Cache, "KOPIA_CACHE_DIR"),
     open(G::Cache, "KOPIA_METADATA_CACHE_SIZE_LIMIT_MB"),
     open(G::Cache, "KOPIA_CONTENT_CACHE_SIZE_LIMIT_MB"),
@@ -165,6 +179,17 @@ pub const VARIABLES: &[Variable] = &[
     open(G::Log, "KOPIA_CONTENT_LOG_DIR_MAX_FILES"),
     open(G::Log, "KOPIA_CONTENT_LOG_DIR_MAX_AGE"),
     open(G::Log, "KOPIST_LOG_FORMAT"),
+    open(G::Log, "KOPIST_PROGRESS_INTERVAL"),
+    // Addresses may carry a user and a password.
+    secret(G::Telemetry, "KOPIST_METRICS"),
+    secret(G::Telemetry, "KOPIST_METRICS_HEADERS"),
+    open(G::Telemetry, "KOPIST_METRICS_LABELS"),
+    open(G::Telemetry, "POD_NAMESPACE"),
+    open(G::Telemetry, "KOPIST_REPORT_FILE"),
+    secret(G::Telemetry, "KOPIST_NOTIFY_URL"),
+    open(G::Telemetry, "KOPIST_NOTIFY_ON"),
+    open(G::Telemetry, "KOPIST_HEALTH_FILE"),
+    open(G::Telemetry, "KOPIST_HEALTH_MAX_AGE"),
     open(G::Repository, "KOPIST_FS_MODE"),
     secret(G::S3, "AWS_SESSION_TOKEN"),
     open(G::S3, "AWS_PROFILE"),
@@ -194,8 +219,9 @@ pub const VARIABLES: &[Variable] = &[
     open(G::Network, "no_proxy"),
 ];
 
-/// The row of a variable.
+/// The row of a variable, with the prefix of the target of a copy or without.
 pub fn variable(name: &str) -> Option<&'static Variable> {
+    let name = name.strip_prefix(TARGET_PREFIX).unwrap_or(name);
     VARIABLES.iter().find(|variable| variable.name == name)
 }
 

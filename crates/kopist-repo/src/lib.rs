@@ -13,6 +13,7 @@
 //!   [`flush`](RepositoryWriter::flush), through one index blob.
 //! * [`maintenance`] has what keeps a repository small: renewing short packs, dropping deleted
 //!   contents, deleting packs that nothing refers to, compacting indexes.
+//! * [`sync`] copies a repository to another place, blob by blob.
 //! * [`LocalConfig`] is the client's side: where the repository is and who we are.
 //!
 //! Everything blocks and everything may be called from any thread. Time comes from a [`Clock`].
@@ -33,6 +34,7 @@ mod pack;
 mod recover;
 mod repository;
 mod settings;
+pub mod sync;
 mod util;
 pub mod verify;
 mod writer;

@@ -294,6 +294,11 @@ impl Repository {
         }
     }
 
+    /// Whether these are the bytes of a content: whether their hash is its id.
+    pub fn is_content(&self, id: &ContentId, bytes: &[u8]) -> bool {
+        self.crypto().hasher.hash(bytes).as_slice() == id.hash()
+    }
+
     /// The bytes of a content whose place is known.
     pub fn read_entry(&self, info: &ContentInfo) -> Result<Bytes> {
         self.read_entry_as(info, open_content)

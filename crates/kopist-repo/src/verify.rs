@@ -211,7 +211,7 @@ impl Repository {
                         counters.bad_pack(TRUNCATED, &pack);
                         observer.error(&VerifyError::OutOfBounds { id: entry.id, pack });
                     }
-                    Some(_) if is_chosen(options.read_percent)? => to_read.push(entry.to_entry()),
+                    Some(_) if chance(options.read_percent)? => to_read.push(entry.to_entry()),
                     Some(_) => {}
                 }
             }
@@ -255,8 +255,8 @@ impl Repository {
     }
 }
 
-/// Whether this content is one of the `percent` to be read.
-fn is_chosen(percent: f64) -> Result<bool> {
+/// True in `percent` of a hundred calls, by the system's random numbers.
+pub fn chance(percent: f64) -> Result<bool> {
     if percent <= 0.0 {
         return Ok(false);
     }

@@ -9,7 +9,7 @@ use ureq::config::Config;
 use ureq::http::{Method, Uri};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector, NextTimeout, TcpConnector};
-use ureq::{Agent, Proxy, SendBody};
+use ureq::{Agent, AsSendBody, Proxy, SendBody};
 
 use super::connector::TlsConnector;
 use super::payload::{Slices, length};
@@ -118,7 +118,7 @@ impl Client {
         target: &Target,
     ) -> Result<Answer, BlobError> {
         let start = Instant::now();
-        let answer = self.exchange(request);
+        let answer = self.exchange(request, None);
         let path = request.url.split('?').next().unwrap_or_default();
         match &answer {
             Ok(answer) => tracing::debug!(
@@ -136,7 +136,28 @@ impl Client {
         answer.map_err(|failure| self.site.unreachable(&request.url, &failure, operation, target))
     }
 
-    fn exchange(&self, request: &Request<'_>) -> Result<Answer, Failure> {
+    fn run(
+        &self,
+        request: ureq::http::Request<impl AsSendBody>,
+        limit: Option<Duration>,
+    ) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
+        if limit.is_none() {
+            return self.agent.run(request);
+        }
+        let request = self.agent.configure_request(request);
+        self.agent.run(request.timeout_global(limit).build())
+    }
+
+    /// Sends a request that must be over after this time, and reads the whole answer.
+    pub(crate) fn exchange_within(
+        &self,
+        request: &Request<'_>,
+        limit: Duration,
+    ) -> Result<Answer, Failure> {
+        self.exchange(request, Some(limit))
+    }
+
+    fn exchange(&self, request: &Request<'_>, limit: Option<Duration>) -> Result<Answer, Failure> {
         let protocol = |error: &dyn fmt::Display| Failure::Protocol(error.to_string());
         let method = Method::from_bytes(request.method.as_bytes()).map_err(|e| protocol(&e))?;
         let mut builder = ureq::http::Request::builder().method(method).uri(&request.url);
@@ -148,9 +169,9 @@ impl Client {
                 let mut reader = Slices::new(parts);
                 let body = SendBody::from_reader(&mut reader);
                 let request = builder.header("content-length", length(parts)).body(body);
-                self.agent.run(request.map_err(|e| protocol(&e))?)?
+                self.run(request.map_err(|e| protocol(&e))?, limit)?
             }
-            None => self.agent.run(builder.body(()).map_err(|e| protocol(&e))?)?,
+            None => self.run(builder.body(()).map_err(|e| protocol(&e))?, limit)?,
         };
         let status = response.status().as_u16();
         let headers = response

@@ -470,7 +470,11 @@ fn parse_one<'a>(
     let scope = match operation {
         Operation::Backup => BACKUP | REPOSITORY,
         Operation::Restore => RESTORE | REPOSITORY,
-        Operation::Maintenance => BACKUP | RESTORE | REPOSITORY,
+        // They have none of their own; what the Secret gives to others must not stop them.
+        Operation::Maintenance
+        | Operation::Verify
+        | Operation::TestRestore
+        | Operation::Replicate => BACKUP | RESTORE | REPOSITORY,
     };
     let find = |name: &str| FLAGS.iter().find(|flag| flag.name == name && flag.scope & scope != 0);
     let (flag, positive) = match (find(bare), bare.strip_prefix("no-").and_then(find)) {

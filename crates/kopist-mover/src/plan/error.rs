@@ -22,6 +22,28 @@ pub enum PlanError {
     /// The data directory is not there.
     #[error("Data directory {} does not exist", .0.display())]
     DataDirNotFound(PathBuf),
+    /// The directory for test restores is not there, or belongs to somebody else.
+    #[error(
+        "KOPIST_TEST_RESTORE_DIR names {}, which is no directory that this user may write to",
+        .0.display()
+    )]
+    ScratchNotWritable(PathBuf),
+    /// Nothing says where a copy goes.
+    #[error(
+        "replicate needs a target: set KOPIST_TARGET_KOPIA_REPOSITORY, and the variables of its store with KOPIST_TARGET_ in front"
+    )]
+    TargetMissing,
+    /// The store of a copy is not usable.
+    #[error("the target of the copy (variables with KOPIST_TARGET_ in front): {0}")]
+    Target(Box<PlanError>),
+    /// A repository cannot be its own copy.
+    #[error("the target of the copy, {0}, is the repository itself")]
+    TargetIsSource(String),
+    /// A copy is opened by the original's password.
+    #[error(
+        "KOPIST_TARGET_KOPIA_PASSWORD differs from KOPIA_PASSWORD, but a copy has the password of the original: leave it out"
+    )]
+    TargetPassword,
     /// The part of the data directory that is to be saved is not there.
     #[error("KOPIA_SOURCE_PATH names {}, which is no directory of the volume", .0.display())]
     SourcePathNotFound(PathBuf),
@@ -198,6 +220,8 @@ pub(crate) struct Findings {
     pub(crate) errors: Vec<PlanError>,
     pub(crate) notices: Vec<Notice>,
     pub(crate) objections: Vec<Objection>,
+    /// Decided on the way, and of use even if the rest is wrong.
+    pub(crate) known: super::Known,
 }
 
 impl Findings {

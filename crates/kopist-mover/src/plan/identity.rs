@@ -30,7 +30,7 @@ pub(super) fn identity(
     operation: Operation,
     findings: &mut Findings,
 ) -> Identity {
-    if operation == Operation::Maintenance {
+    if !operation.has_source() {
         return maintenance_identity(env, findings);
     }
     let username = env.text("KOPIA_OVERRIDE_USERNAME");

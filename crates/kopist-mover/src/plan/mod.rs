@@ -14,35 +14,45 @@
 //! | `cache` | how large the cache may grow |
 //! | `policy` | what the policy files and fields state |
 //! | `arguments` | flags of Kopia, each where it belongs |
+//! | `checks` | verification, test restores, copies |
 //! | `settings` | switches of this program |
+//! | `telemetry` | where the run reports to |
+//! | `mistakes` | values that look like a slip |
 //! | `show` | the plan as text, without secrets |
 
 mod arguments;
 mod ca;
 mod cache;
+mod checks;
 mod configuration;
 mod error;
 mod identity;
+mod mistakes;
 mod names;
 mod operation;
 mod policy;
 mod settings;
 mod show;
 mod storage;
+mod telemetry;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod values;
 
+pub use values::duration;
+
 pub use arguments::{Arguments, BackupArguments, RepositoryArguments, RestoreArguments, SEPARATOR};
 pub use cache::{CachePlan, DEFAULT_CAPACITY};
+pub use checks::{ReplicatePlan, SourcePattern, TARGET_PREFIX, TestRestorePlan, VerifyPlan};
 pub use configuration::Creation;
 pub use error::{Notice, Objection, PlanError, Step};
 pub use identity::Identity;
 pub use operation::{Dispatch, Operation, dispatch};
 pub use policy::{FileProblem, GlobalPolicyFile, MountedPolicies, PolicyPatch, RepositoryFile};
 pub use storage::{PathOrContent, S3Keys, Storage};
+pub use telemetry::{Address, MetricsTarget, Notify, TelemetryPlan};
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -98,6 +108,8 @@ pub struct MoverPlan {
     pub cpus: usize,
     /// Memory limit of the container.
     pub memory_limit: Option<u64>,
+    /// Where the run reports to.
+    pub telemetry: TelemetryPlan,
     /// Names of the additional arguments.
     pub argument_names: Vec<String>,
     /// Errors that count when a later step is reached.
@@ -106,7 +118,7 @@ pub struct MoverPlan {
     pub notices: Vec<Notice>,
 }
 
-/// The three kinds of work with what only they need.
+/// The kinds of work with what only they need.
 #[derive(Debug, Clone)]
 pub enum Work {
     /// Save the data directory.
@@ -115,6 +127,26 @@ pub enum Work {
     Restore(RestorePlan),
     /// Look after the repository.
     Maintenance(MaintenancePlan),
+    /// See whether all snapshots could be restored.
+    Verify(VerifyPlan),
+    /// Restore the newest snapshots, for the sake of it.
+    TestRestore(TestRestorePlan),
+    /// Copy the repository to a second place.
+    Replicate(Box<ReplicatePlan>),
+}
+
+impl Work {
+    /// What it is.
+    pub fn operation(&self) -> Operation {
+        match self {
+            Self::Backup(_) => Operation::Backup,
+            Self::Restore(_) => Operation::Restore,
+            Self::Maintenance(_) => Operation::Maintenance,
+            Self::Verify(_) => Operation::Verify,
+            Self::TestRestore(_) => Operation::TestRestore,
+            Self::Replicate(_) => Operation::Replicate,
+        }
+    }
 }
 
 /// A backup.
@@ -188,16 +220,16 @@ pub struct Selection {
 pub struct MaintenancePlan {
     /// Whether ownership is taken from another owner.
     pub take_over: bool,
+    /// How many of a hundred tasks that change indexes are checked before and after.
+    pub check_percent: f64,
+    /// What follows.
+    pub after: Vec<Work>,
 }
 
 impl MoverPlan {
     /// What to do.
     pub fn operation(&self) -> Operation {
-        match &self.work {
-            Work::Backup(_) => Operation::Backup,
-            Work::Restore(_) => Operation::Restore,
-            Work::Maintenance(_) => Operation::Maintenance,
-        }
+        self.work.operation()
     }
 
     /// `user@host:path`
@@ -226,6 +258,19 @@ pub struct Refusal {
     pub notices: Vec<Notice>,
     /// The operation and its label, as far as they are known.
     pub dispatch: Option<Dispatch>,
+    /// What a report of the refusal needs.
+    pub known: Box<Known>,
+}
+
+/// What is known although the rest is wrong: enough to tell somebody.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// Where the run reports to.
+    pub telemetry: TelemetryPlan,
+    /// User, host and path of the source.
+    pub source: Option<[String; 3]>,
+    /// Further root certificates (PEM).
+    pub root_ca: Option<Vec<u8>>,
 }
 
 impl Refusal {
@@ -241,7 +286,12 @@ pub fn plan(args: &[String], env: &Env, probe: &dyn Probe) -> Result<MoverPlan, 
     let dispatch = match dispatch(args, env) {
         Ok(dispatch) => dispatch,
         Err(error) => {
-            return Err(Refusal { errors: vec![error], notices: Vec::new(), dispatch: None });
+            return Err(Refusal {
+                errors: vec![error],
+                notices: Vec::new(),
+                dispatch: None,
+                known: Box::default(),
+            });
         }
     };
     match decide(&dispatch, env, probe, &mut findings) {
@@ -254,6 +304,7 @@ pub fn plan(args: &[String], env: &Env, probe: &dyn Probe) -> Result<MoverPlan, 
             errors: findings.errors,
             notices: findings.notices,
             dispatch: Some(dispatch),
+            known: Box::new(findings.known),
         }),
     }
 }
@@ -294,6 +345,10 @@ fn decide(
         manual: Some(&manual.settings),
     };
     settings.remark_unknown(findings);
+    let telemetry = telemetry::telemetry(&settings, env, probe, findings);
+    findings.known.telemetry = telemetry.clone();
+    let identity = identity::identity(env, probe, operation, findings);
+    mistakes::remark(env, findings);
     let fs_mode = settings.mode("fsMode", findings);
     let log_json =
         settings.word("logFormat", &["json", "text"], "json, text", findings) == Some("json");
@@ -313,6 +368,7 @@ fn decide(
     }
 
     let root_ca = ca::custom_ca(env, probe, findings);
+    findings.known.root_ca.clone_from(&root_ca);
     let storage = places(env, probe, structured.storage, root_ca.as_deref(), findings);
     let source_path = identity::source_path(
         env,
@@ -321,10 +377,22 @@ fn decide(
         arguments.backup.override_source.as_deref(),
         findings,
     );
+    if operation.has_source() {
+        let Identity { username, hostname, .. } = identity.clone();
+        findings.known.source = Some([username, hostname, source_path.clone()]);
+    }
     let parallel = values::number(env, "KOPIA_PARALLELISM", findings)
         .and_then(|n| usize::try_from(n).ok())
         .filter(|n| *n > 0);
 
+    let looks = Looks {
+        settings: &settings,
+        env,
+        probe,
+        root_ca: root_ca.as_deref(),
+        storage: storage.as_deref().unwrap_or_default(),
+        parallel,
+    };
     let work = match operation {
         Operation::Backup => Work::Backup(Box::new(BackupPlan {
             data_dir: PathBuf::from(data_dir.as_deref().unwrap_or_default()),
@@ -364,7 +432,15 @@ fn decide(
                 "always, never",
                 findings,
             ) != Some("never"),
+            check_percent: check_percent(env, findings),
+            after: checks::after_maintenance(&settings, findings)
+                .into_iter()
+                .filter_map(|operation| looks.plan(operation, findings))
+                .collect(),
         }),
+        Operation::Verify | Operation::TestRestore | Operation::Replicate => {
+            looks.plan(operation, findings)?
+        }
     };
     let speed = |variable, findings: &mut Findings| {
         values::number(env, variable, findings).filter(|speed| *speed > 0)
@@ -389,7 +465,7 @@ fn decide(
         root_ca,
         creation,
         creation_policy: manual.policy,
-        identity: identity::identity(env, probe, operation, findings),
+        identity,
         source_path,
         source_path_given: env.is_set("KOPIA_SOURCE_PATH_OVERRIDE"),
         cache,
@@ -401,9 +477,50 @@ fn decide(
         jitter,
         cpus: probe.cpus(),
         memory_limit: probe.memory_limit(),
+        telemetry,
         argument_names: arguments.names,
         objections: Vec::new(),
         notices: Vec::new(),
+    })
+}
+
+/// What the operations that the operator does not know are planned from.
+struct Looks<'a> {
+    settings: &'a Settings<'a>,
+    env: &'a Env,
+    probe: &'a dyn Probe,
+    root_ca: Option<&'a [u8]>,
+    storage: &'a [Storage],
+    parallel: Option<usize>,
+}
+
+impl Looks<'_> {
+    /// `None` comes with an error among the findings, or is no such operation.
+    fn plan(&self, operation: Operation, findings: &mut Findings) -> Option<Work> {
+        match operation {
+            Operation::Verify => Some(Work::Verify(checks::verify(self.settings, findings))),
+            Operation::TestRestore => {
+                let plan = checks::test_restore(self.settings, self.probe, findings);
+                Some(Work::TestRestore(plan))
+            }
+            Operation::Replicate => {
+                let Self { settings, env, probe, root_ca, storage, parallel } = *self;
+                let plan =
+                    checks::replicate(settings, env, probe, root_ca, storage, parallel, findings)?;
+                Some(Work::Replicate(Box::new(plan)))
+            }
+            Operation::Backup | Operation::Restore | Operation::Maintenance => None,
+        }
+    }
+}
+
+/// Kopia reads this variable of a maintenance job, and goes on without it when it is no number.
+fn check_percent(env: &Env, findings: &mut Findings) -> f64 {
+    const NAME: &str = "KOPIA_MAINTENANCE_CONTENT_VERIFY_PERCENTAGE";
+    let Some(text) = env.text(NAME) else { return 0.0 };
+    values::percent(text).unwrap_or_else(|| {
+        findings.notice(format!("{NAME} is no number from 0 to 100; nothing is checked"));
+        0.0
     })
 }
 
@@ -419,7 +536,7 @@ fn data_dir(
     operation: Operation,
     findings: &mut Findings,
 ) -> Option<String> {
-    if operation == Operation::Maintenance {
+    if !operation.has_source() {
         return None; // named in its environment, not mounted
     }
     let Some(dir) = env.text("DATA_DIR") else {

@@ -3,7 +3,7 @@
 use super::error::PlanError;
 use crate::env::Env;
 
-/// The three things that a mover does.
+/// What a mover does: three things for the operator, and three that it does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     /// Save the data directory as a snapshot.
@@ -12,15 +12,36 @@ pub enum Operation {
     Restore,
     /// Look after the repository.
     Maintenance,
+    /// See whether all snapshots could be restored.
+    Verify,
+    /// Restore the newest snapshots, for the sake of it.
+    TestRestore,
+    /// Copy the repository to a second place.
+    Replicate,
 }
 
 impl Operation {
+    /// Whether it is about the snapshots of one source.
+    pub fn has_source(self) -> bool {
+        matches!(self, Self::Backup | Self::Restore)
+    }
+
+    /// The operation of a word that the operator does not use.
+    pub(super) fn of_own_word(word: &str) -> Option<Self> {
+        [Self::Verify, Self::TestRestore, Self::Replicate]
+            .into_iter()
+            .find(|operation| operation.name() == word)
+    }
+
     /// The word for it in arguments, reports and metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Backup => "backup",
             Self::Restore => "restore",
             Self::Maintenance => "maintenance",
+            Self::Verify => "verify",
+            Self::TestRestore => "test-restore",
+            Self::Replicate => "replicate",
         }
     }
 }
@@ -40,28 +61,32 @@ pub fn dispatch(args: &[String], env: &Env) -> Result<Dispatch, PlanError> {
         Some("source") => Some(Operation::Backup),
         Some("destination") => Some(Operation::Restore),
         Some("maintenance") => Some(Operation::Maintenance),
-        _ => None,
+        Some(word) => Operation::of_own_word(word),
+        None => None,
     };
     if let (Some(operation), Some(direction)) = (by_direction, env.text("DIRECTION")) {
         return Ok(Dispatch { operation, label: direction.to_owned() });
     }
+    let by_word = |word: &str| match word {
+        "backup" => Some(Operation::Backup),
+        "restore" => Some(Operation::Restore),
+        word => Operation::of_own_word(word),
+    };
     let mut chosen: Option<&str> = None;
     for arg in args {
         match (arg.as_str(), chosen) {
-            ("backup" | "restore", None) => chosen = Some(arg),
-            ("backup" | "restore", Some(first)) if first == arg => {}
-            ("backup" | "restore", Some(first)) => {
+            ("maintenance", _) => return Err(PlanError::MaintenanceByArgument),
+            (word, _) if by_word(word).is_none() => {
+                return Err(PlanError::UnknownOperation(arg.clone()));
+            }
+            (_, None) => chosen = Some(arg),
+            (_, Some(first)) if first == arg => {}
+            (_, Some(first)) => {
                 return Err(PlanError::ManyOperations(first.to_owned(), arg.clone()));
             }
-            ("maintenance", _) => return Err(PlanError::MaintenanceByArgument),
-            _ => return Err(PlanError::UnknownOperation(arg.clone())),
         }
     }
-    let operation = match chosen {
-        Some("backup") => Operation::Backup,
-        Some(_) => Operation::Restore,
-        None => return Err(PlanError::NoOperation),
-    };
+    let operation = chosen.and_then(by_word).ok_or(PlanError::NoOperation)?;
     Ok(Dispatch { operation, label: operation.name().to_owned() })
 }
 
@@ -91,5 +116,10 @@ mod tests {
         assert_eq!(unknown.to_string(), "unknown operation: frobnicate");
         assert_eq!(unknown.exit_code(), 2);
         assert!(run(&["backup", "restore"], None).is_err());
+        assert!(run(&["backup", "verify"], None).is_err());
+        assert_eq!(run(&["verify"], None), ok(Operation::Verify, "verify"));
+        let test = (Operation::TestRestore, "test-restore");
+        assert_eq!(run(&["test-restore"], None), ok(test.0, test.1));
+        assert_eq!(run(&[], Some("replicate")), ok(Operation::Replicate, "replicate"));
     }
 }

@@ -5,6 +5,7 @@
 //! the environment, and `"kopist": {"fooBar": …}` in `repository.config` or in the
 //! manual configuration. The first one found counts, in this order.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -14,7 +15,29 @@ use super::values;
 use crate::env::Env;
 
 /// What can be set, by the name in documents.
-const KNOWN: &[&str] = &["fsMode", "jitter", "logFormat", "maintenanceTakeover", "restoreRequire"];
+const KNOWN: &[&str] = &[
+    "afterMaintenance",
+    "fsMode",
+    "healthFile",
+    "healthMaxAge",
+    "jitter",
+    "logFormat",
+    "maintenanceTakeover",
+    "metrics",
+    "metricsHeaders",
+    "metricsLabels",
+    "notifyOn",
+    "notifyUrl",
+    "progressInterval",
+    "replicateDeleteAfter",
+    "replicateVerifyPercent",
+    "reportFile",
+    "restoreRequire",
+    "sources",
+    "testRestoreDir",
+    "testRestorePercent",
+    "verifyPercent",
+];
 
 /// The four places, in the order in which they count.
 pub(super) struct Settings<'a> {
@@ -26,7 +49,7 @@ pub(super) struct Settings<'a> {
 
 impl Settings<'_> {
     /// The value of a setting, and the place that gives it.
-    fn get(&self, name: &str) -> Option<(String, String)> {
+    pub(super) fn get(&self, name: &str) -> Option<(String, String)> {
         let dashed = spelled(name, '-').to_lowercase();
         let variable = format!("KOPIST_{}", spelled(name, '_').to_uppercase());
         if let Some((_, value)) = self.arguments.iter().rev().find(|(arg, _)| *arg == dashed) {
@@ -80,6 +103,16 @@ impl Settings<'_> {
 
     /// A duration.
     pub(super) fn duration(&self, name: &str, findings: &mut Findings) -> Option<Duration> {
+        self.duration_or_off(name, findings).flatten()
+    }
+
+    /// A duration, or `Some(None)` for none at all.
+    #[allow(clippy::option_option)] // not given and switched off are two things
+    pub(super) fn duration_or_off(
+        &self,
+        name: &str,
+        findings: &mut Findings,
+    ) -> Option<Option<Duration>> {
         let (place, value) = self.get(name)?;
         let duration = values::duration(&value);
         if duration.is_none() {
@@ -88,7 +121,21 @@ impl Settings<'_> {
                 expected: "a duration such as 30s or 5m",
             });
         }
-        duration.filter(|duration| !duration.is_zero())
+        duration.map(|duration| Some(duration).filter(|duration| !duration.is_zero()))
+    }
+
+    /// The path of a file of the container.
+    pub(super) fn path(&self, name: &str, findings: &mut Findings) -> Option<PathBuf> {
+        let (place, value) = self.get(name)?;
+        let path = PathBuf::from(value.trim());
+        if !path.is_absolute() || path.file_name().is_none() {
+            findings.error(PlanError::BadValue {
+                name: place,
+                expected: "the path of a file that begins with /",
+            });
+            return None;
+        }
+        Some(path)
     }
 
     /// Remarks on every setting that this build does not have.
@@ -104,7 +151,7 @@ impl Settings<'_> {
         }
         for name in self.env.names() {
             if let Some(rest) = name.strip_prefix("KOPIST_")
-                && !rest.starts_with("TEST_")
+                && !is_elsewhere(rest)
                 && !KNOWN.iter().any(|known| variable(known) == rest)
             {
                 findings.notice(format!("{name} is not a setting of this build and has no effect"));
@@ -120,6 +167,12 @@ impl Settings<'_> {
             }
         }
     }
+}
+
+/// Whether a variable of ours is no setting: those of the target of a copy, and those by which
+/// tests start this program.
+fn is_elsewhere(rest: &str) -> bool {
+    rest.starts_with("TARGET_") || ["TEST_ROOT", "TEST_CHILD", "TEST_ARGUMENTS"].contains(&rest)
 }
 
 /// `fooBar` as `foo<joint>Bar`.
@@ -165,7 +218,7 @@ mod tests {
     #[test]
     fn what_this_build_does_not_have_is_said() {
         let env: Env =
-            [("KOPIST_NOTIFY_URL", "x"), ("KOPIST_LOG_FORMAT", "json")].into_iter().collect();
+            [("KOPIST_NO_SUCH_THING", "x"), ("KOPIST_LOG_FORMAT", "json")].into_iter().collect();
         let arguments = [("restart".to_owned(), "3s".to_owned())];
         let settings =
             Settings { arguments: &arguments, env: &env, repository_file: None, manual: None };

@@ -6,7 +6,10 @@ use std::fmt::Write as _;
 
 use secrecy::SecretString;
 
-use super::{BackupPlan, Creation, Hooks, MoverPlan, PathOrContent, RestorePlan, Storage, Work};
+use super::{
+    BackupPlan, Creation, Hooks, MoverPlan, PathOrContent, RestorePlan, SourcePattern, Storage,
+    Work,
+};
 
 impl MoverPlan {
     /// One `name: value` line for each decision.
@@ -41,7 +44,15 @@ impl MoverPlan {
             Work::Restore(restore) => self.show_restore(&mut page, restore),
             Work::Maintenance(maintenance) => {
                 page.line("take over ownership", if maintenance.take_over { "yes" } else { "no" });
+                if maintenance.check_percent > 0.0 {
+                    page.line("tasks that are checked", format!("{} %", maintenance.check_percent));
+                }
+                for work in &maintenance.after {
+                    page.line("after it", work.operation().name());
+                    show_look(&mut page, work);
+                }
             }
+            other => show_look(&mut page, other),
         }
         if self.policies.mounted {
             let global = self.policies.global.as_ref();
@@ -60,6 +71,7 @@ impl MoverPlan {
         if let Some(jitter) = self.jitter {
             page.line("wait before the start", format!("up to {} s", jitter.as_secs_f64()));
         }
+        self.show_telemetry(&mut page);
         if !self.argument_names.is_empty() {
             page.line("additional arguments", self.argument_names.join(" "));
         }
@@ -70,6 +82,35 @@ impl MoverPlan {
             page.line("WARN", &notice.0);
         }
         page.text
+    }
+
+    fn show_telemetry(&self, page: &mut Page) {
+        let telemetry = &self.telemetry;
+        for target in &telemetry.metrics {
+            page.line("metrics", target.describe());
+        }
+        for (name, _) in &telemetry.metrics_headers {
+            page.line("header of requests with metrics", format!("{name}: [SET]"));
+        }
+        for (name, value) in &telemetry.labels {
+            page.line("label of metrics", format!("{name}={value}"));
+        }
+        if let Some(path) = &telemetry.report_file {
+            page.line("report", path.display());
+        }
+        if let Some(notify) = &telemetry.notify {
+            let when = if notify.always { "every run" } else { "failures" };
+            page.line("notice", format!("{}, about {when}", notify.address.describe()));
+        }
+        if let Some(path) = &telemetry.health_file {
+            page.line("health file", path.display());
+        }
+        let progress = telemetry.progress;
+        page.line(
+            "progress",
+            progress
+                .map_or("off".to_owned(), |interval| format!("every {} s", interval.as_secs_f64())),
+        );
     }
 
     fn show_backup(&self, page: &mut Page, backup: &BackupPlan) {
@@ -125,6 +166,41 @@ impl MoverPlan {
         let [before, after] = restore.hooks.show();
         page.line("before the restore", before);
         page.line("after the restore", after);
+    }
+}
+
+fn show_look(page: &mut Page, work: &Work) {
+    let sources = |sources: &[SourcePattern]| match sources {
+        [] => "all".to_owned(),
+        some => some.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    };
+    match work {
+        Work::Verify(verify) => {
+            page.line("sources", sources(&verify.sources));
+            page.line("files that are read", format!("{} %", verify.percent));
+        }
+        Work::TestRestore(test) => {
+            page.line("sources", sources(&test.sources));
+            page.line("files that are restored", format!("{} %", test.percent));
+            let scratch = test.scratch.as_ref();
+            let place = scratch.map_or("nowhere".to_owned(), |path| path.display().to_string());
+            page.line("restored to", place);
+        }
+        Work::Replicate(copy) => {
+            page.line("target", copy.target.describe());
+            for (what, state) in credentials(&copy.target) {
+                page.line(&format!("target: {what}"), state);
+            }
+            page.line("blobs at once", copy.parallel);
+            page.line("copies that are read back", format!("{} %", copy.verify_percent));
+            page.line(
+                "what is gone from the source is deleted",
+                copy.delete_after.map_or("never".to_owned(), |age| {
+                    format!("when it has been in the target for {} h", age.as_secs() / 3600)
+                }),
+            );
+        }
+        Work::Backup(_) | Work::Restore(_) | Work::Maintenance(_) => {}
     }
 }
 

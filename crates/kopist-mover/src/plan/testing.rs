@@ -5,6 +5,13 @@ use std::path::{Path, PathBuf};
 
 use crate::probe::{Probe, ReadError};
 
+/// Where an environment has a run report to.
+pub(crate) fn telemetry_of(env: &crate::env::Env) -> super::TelemetryPlan {
+    let settings = super::Settings { arguments: &[], env, repository_file: None, manual: None };
+    let mut findings = super::error::Findings::default();
+    super::telemetry::telemetry(&settings, env, &FakeProbe::default(), &mut findings)
+}
+
 /// A container with the directories of the contract and the given files.
 pub(crate) struct FakeProbe {
     pub(crate) files: BTreeMap<PathBuf, Vec<u8>>,

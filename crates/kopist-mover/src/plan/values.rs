@@ -51,13 +51,19 @@ pub(super) fn switch(
     }
 }
 
+/// A number from 0 to 100, perhaps with a percent sign.
+pub(super) fn percent(text: &str) -> Option<f64> {
+    let number: f64 = text.trim().trim_end_matches('%').trim().parse().ok()?;
+    (0.0..=100.0).contains(&number).then_some(number)
+}
+
 /// The start of a text, for a message.
 pub(super) fn excerpt(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(40).collect()
 }
 
 /// A duration as Go writes it (`1h30m`, `1.5s`, `300ms`), or a number of seconds.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }

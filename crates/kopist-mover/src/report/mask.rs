@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use crate::env::Env;
-use crate::variables::VARIABLES;
+use crate::variables::variable;
 
 /// Shorter values are left alone: they would hit ordinary words.
 const MIN_BYTES: usize = 6;
@@ -26,10 +26,24 @@ impl Mask {
     /// Collects the credentials of the environment.
     pub fn of(env: &Env) -> Self {
         let mut found = BTreeSet::new();
-        for variable in VARIABLES.iter().filter(|variable| variable.secret) {
-            let Some(text) = env.text(variable.name) else { continue };
+        for name in env.names() {
+            let Some(variable) = variable(name).filter(|variable| variable.secret) else {
+                continue;
+            };
+            let Some(text) = env.text(name) else { continue };
             match variable.name {
                 // Addresses matter to readers; only the password inside is hidden.
+                "KOPIST_METRICS" => {
+                    let targets = text.split([',', ' ', '\n', '\t']);
+                    found.extend(targets.filter_map(url_password).map(str::to_owned));
+                }
+                "KOPIST_METRICS_HEADERS" => {
+                    let values = text.split(',').filter_map(|part| part.split_once('='));
+                    for (_, value) in values {
+                        found.insert(value.trim().to_owned());
+                        found.extend(value.split_whitespace().last().map(str::to_owned));
+                    }
+                }
                 "KOPIA_REPOSITORY" | "WEBDAV_URL" | "HTTP_PROXY" | "HTTPS_PROXY" | "http_proxy"
                 | "https_proxy" => {
                     found.extend(url_password(text).map(str::to_owned));
@@ -123,6 +137,9 @@ mod tests {
                 "{\"storage\":{\"type\":\"b2\",\"config\":{\"bucket\":\"my-bucket\",\"key\":\"b2-app-key\"}}}",
             ),
             ("AWS_SECRET_ACCESS_KEY", "pw"),
+            ("KOPIST_TARGET_AWS_SECRET_ACCESS_KEY", "of-the-copy"),
+            ("KOPIST_METRICS", "pushgateway:http://me:gw-pass@gw,otlp:http://c"),
+            ("KOPIST_METRICS_HEADERS", "Authorization=Bearer of-the-collector"),
         ]
         .into_iter()
         .collect();
@@ -133,6 +150,11 @@ mod tests {
         assert_eq!(masked("line b3BlbnNzaA== here"), "line [SECRET] here");
         assert_eq!(masked("TOPSECRETQ7"), "[SECRET]");
         assert_eq!(masked("bucket my-bucket key b2-app-key"), "bucket my-bucket key [SECRET]");
+        assert_eq!(masked("key of-the-copy"), "key [SECRET]");
+        assert_eq!(
+            masked("http://me:gw-pass@gw of-the-collector"),
+            "http://me:[SECRET]@gw [SECRET]"
+        );
         // Too short to be replaced without harm.
         assert_eq!(masked("pw"), "pw");
     }

@@ -13,11 +13,13 @@
 //! | `discovery` | which snapshots there are, for people and for the operator's parser |
 //! | `outcome` | how it ended: result, reason, figures |
 //! | `summary` | the last block of every run |
+//! | `hints` | what usually helps |
 //! | `termination` | one JSON object for `/dev/termination-log` |
 
 pub mod discovery;
 mod environment;
 mod events;
+mod hints;
 mod mask;
 mod outcome;
 mod summary;
@@ -25,8 +27,9 @@ mod termination;
 
 pub use environment::{environment_status, log_configuration};
 pub use events::forward_events;
+pub use hints::hint;
 pub use mask::Mask;
-pub use outcome::{Figures, Outcome, Reason, Verdict, bytes};
+pub use outcome::{Checked, Figures, Outcome, Reason, Verdict, Written, bytes};
 pub use summary::{CacheUse, MaintenanceSummary, Summary};
 pub use termination::termination_message;
 

@@ -1,6 +1,8 @@
 //! How a run ended.
 
 use jiff::Timestamp;
+use kopist_repo::sync::SyncReport;
+use kopist_snapshot::verify::VerifyStats;
 
 /// Success, nothing to do, or failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +119,53 @@ pub struct Figures {
     pub ignored_errors: u64,
     /// Snapshots of the source that stay and that expired.
     pub retention: Option<(u64, u64)>,
+    /// What a writer stored, if the run had one for data.
+    pub written: Option<Written>,
+    /// Bytes of packs that maintenance deleted.
+    pub deleted_bytes: Option<u64>,
+    /// What a verification or a test restore saw.
+    pub checked: Option<Checked>,
+    /// What was copied to a second place.
+    pub copied: Option<SyncReport>,
+}
+
+/// What a verification or a test restore saw.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// Snapshots.
+    pub snapshots: u64,
+    /// Files and directories that are where the index says.
+    pub objects: u64,
+    /// Files that were read.
+    pub read_files: u64,
+    /// Bytes of those.
+    pub read_bytes: u64,
+    /// What was missing or wrong.
+    pub failed: u64,
+}
+
+impl Checked {
+    /// What a verification of so many snapshots saw.
+    pub(crate) fn of(snapshots: u64, stats: &VerifyStats) -> Self {
+        Self {
+            snapshots,
+            objects: stats.objects,
+            read_files: stats.read_files,
+            read_bytes: stats.read_bytes,
+            failed: stats.errors,
+        }
+    }
+}
+
+/// What a writer stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Plain bytes that the repository did not have.
+    pub new_bytes: u64,
+    /// Packs.
+    pub packs: u64,
+    /// Index blobs.
+    pub index_blobs: u64,
 }
 
 /// The end of a run.
@@ -136,12 +185,26 @@ pub struct Outcome {
     pub started: Option<Timestamp>,
     /// Whether the log already has the message, as its last line before the summary.
     pub told: bool,
+    /// What is known besides the message and matters to a hint.
+    pub detail: String,
+    /// What usually helps.
+    pub hint: Option<&'static str>,
 }
 
 impl Outcome {
     fn new(verdict: Verdict, reason: Reason, message: String, exit_code: u8) -> Self {
         let figures = Figures::default();
-        Self { verdict, reason, message, exit_code, figures, started: None, told: false }
+        Self {
+            verdict,
+            reason,
+            message,
+            exit_code,
+            figures,
+            started: None,
+            told: false,
+            detail: String::new(),
+            hint: None,
+        }
     }
 
     /// Everything was done.

@@ -28,6 +28,7 @@ pub fn termination_message(
     put("result", json!(outcome.verdict.word()));
     put("reason", json!(outcome.reason.code()));
     put("message", json!(outcome.message));
+    put("hint", json!(outcome.hint));
     put("identity", json!(source));
     put("snapshot", json!(figures.snapshot));
     put("startTime", json!(outcome.started.map(|time| time.to_string())));
@@ -46,7 +47,7 @@ pub fn termination_message(
     }
     let mut text = Value::Object(object.clone()).to_string();
     // Only the message and the path can be long; the message gives way first.
-    for key in ["message", "identity"] {
+    for key in ["message", "identity", "hint"] {
         if text.len() > MAX_BYTES {
             object.remove(key);
             text = Value::Object(object.clone()).to_string();

@@ -20,7 +20,7 @@ use super::hooks::{self, HookError, HookPlaces};
 use super::progress::{Ticker, UploadCounts};
 use super::{Context, effective, policies, upkeep};
 use crate::plan::{BackupPlan, MoverPlan, PolicyPatch, Step};
-use crate::report::{Figures, Outcome, Reason, bytes};
+use crate::report::{Figures, Outcome, Reason, Written, bytes};
 
 /// Below this limit the writer keeps less in memory.
 const SMALL_MEMORY: u64 = 256 << 20;
@@ -43,7 +43,7 @@ pub(super) fn run(
         return Err(Failure::new(Reason::Internal, "a backup found no repository and made none"));
     };
     super::connected(plan, context, &connection);
-    let writer = connection.repository.writer(writer_options(plan))?;
+    let writer = connection.repository.writer(writer_options(plan.memory_limit))?;
     let result = within(plan, backup, context, &connection, &writer, &directory);
     if result.is_err() && connection.created {
         // The repository stays; it should be whole. The first failure is the one to tell.
@@ -55,10 +55,10 @@ pub(super) fn run(
 }
 
 /// Fewer packs wait for the store when memory is short: each may be 20 MiB and a content.
-fn writer_options(plan: &MoverPlan) -> WriterOptions {
+fn writer_options(memory_limit: Option<u64>) -> WriterOptions {
     let mut options =
         WriterOptions { purpose: "VolSync backup".to_owned(), ..WriterOptions::default() };
-    if plan.memory_limit.is_some_and(|limit| limit < SMALL_MEMORY) {
+    if memory_limit.is_some_and(|limit| limit < SMALL_MEMORY) {
         options.packs_in_flight = 1;
         options.upload_threads = 1;
     }
@@ -119,12 +119,13 @@ fn within(
     }
 
     report.line(format!("Creating snapshot for {}", plan.source()));
-    let counts = Arc::new(UploadCounts::new(report));
+    let before = latest_bytes(writer, &source);
+    let counts = Arc::new(UploadCounts::new(context, before));
     let manual = (!connection.created).then_some(&plan.creation_policy);
     let policy = run_policy(backup, context, writer, &source, directory, manual)?;
     let request = request(backup, context, policy, &source, directory)?;
     let created = {
-        let _ticker = Ticker::of_upload(report, &counts);
+        let _ticker = Ticker::of_upload(context, &counts);
         let created = create(writer, request, &*counts)
             .map_err(|error| Failure::from(error).during("Failed to create snapshot"))?;
         writer.flush().map_err(|error| Failure::from(error).during("Failed to create snapshot"))?;
@@ -134,7 +135,8 @@ fn within(
     for line in counts.failures() {
         report.line(line);
     }
-    check(&created, context, &plan.source(), &figures)?;
+    check(&created, context, &plan.source(), &figures)
+        .map_err(|failure| failure.counting(&figures).detail(counts.failures().join(" ")))?;
 
     if let Err(error) = hook("after-snapshot", backup.hooks.after.as_ref()) {
         report.error(format!("after-snapshot action failed: {error}"));
@@ -292,7 +294,24 @@ fn figures(
         errors: count(|summary| summary.failed),
         ignored_errors: count(|summary| summary.ignored_errors),
         retention: Some((super::kept(writer, &manifest.source), created.expired.len() as u64)),
+        written: Some(Written {
+            new_bytes: stats.new_bytes,
+            packs: stats.packs,
+            index_blobs: stats.index_blobs,
+        }),
+        ..Figures::default()
     }
+}
+
+/// Bytes of the newest complete snapshot of a source.
+fn latest_bytes(writer: &RepositoryWriter, source: &SourceInfo) -> Option<u64> {
+    let snapshots = store::snapshots_of(&writer.manifests().ok()?, source);
+    let latest = snapshots
+        .iter()
+        .filter(|manifest| manifest.is_complete())
+        .max_by_key(|manifest| manifest.start_time)?;
+    let summary = latest.root_entry.as_ref()?.summary.as_ref()?;
+    u64::try_from(summary.size).ok()
 }
 
 /// Whether the snapshot is what was asked for.
@@ -352,4 +371,19 @@ fn sentence(created: &Created, figures: &Figures) -> String {
         figures.files_unchanged,
         bytes(figures.bytes_uploaded)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_container_has_fewer_packs_in_memory() {
+        let usual = WriterOptions::default();
+        let options = |limit| writer_options(limit);
+        assert_eq!(options(None).packs_in_flight, usual.packs_in_flight);
+        assert_eq!(options(Some(1 << 30)).upload_threads, usual.upload_threads);
+        let small = options(Some(128 << 20));
+        assert_eq!((small.packs_in_flight, small.upload_threads), (1, 1));
+    }
 }

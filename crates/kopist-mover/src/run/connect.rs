@@ -8,10 +8,12 @@
 //! what the winner made.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
-use kopist_blob::{BlobError, BlobId, BlobStore, Limits, StorageConfig, list_all};
+use kopist_blob::{
+    BlobError, BlobId, BlobStore, Limits, Metered, RetryPolicy, StorageConfig, list_all,
+};
 use kopist_cloud::{ConnectError, ConnectOptions, ExtraRoots};
 use kopist_format::format_blob::{BLOBCFG_BLOB, FORMAT_BLOB, FormatVersion};
 use kopist_repo::{
@@ -23,9 +25,18 @@ use super::failure::Failure;
 use super::sharing;
 use crate::plan::{Creation, MoverPlan, Operation, Step, Storage};
 use crate::report::Reason;
+use crate::telemetry::Opened;
 
 /// How long the loser of a race waits for the winner's format blob.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// A pod often starts before its network does: names that are not known yet, and services that
+/// do not answer, are waited for, nearly a minute in all.
+const PATIENT: RetryPolicy = RetryPolicy {
+    attempts: 10,
+    first_wait: Duration::from_millis(100),
+    factor: 2.0,
+    longest_wait: Duration::from_secs(30),
+};
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(200);
 /// A creation that has not gone on for so long was interrupted.
@@ -100,7 +111,7 @@ fn at(context: &Context, storage: &Storage, failure: Failure) -> Failure {
     failure
 }
 
-fn config_of(plan: &MoverPlan, storage: &Storage, context: &Context) -> StorageConfig {
+pub(super) fn config_of(plan: &MoverPlan, storage: &Storage, context: &Context) -> StorageConfig {
     let mut config = StorageConfig::new(storage.kind(), storage.config());
     if storage.kind() == "filesystem"
         && let Some(path) = config.config.get("path").and_then(|path| path.as_str())
@@ -112,10 +123,16 @@ fn config_of(plan: &MoverPlan, storage: &Storage, context: &Context) -> StorageC
     config
 }
 
-fn options_of(plan: &MoverPlan, context: &Context, storage: &StorageConfig) -> ConnectOptions {
+pub(super) fn options_of(
+    plan: &MoverPlan,
+    context: &Context,
+    storage: &StorageConfig,
+    root_ca: Option<&[u8]>,
+) -> ConnectOptions {
     let mut options = ConnectOptions {
         timer: context.stop.timer().clone(),
-        extra_roots: plan.root_ca.clone().map(ExtraRoots::from_pem).unwrap_or_default(),
+        retry: PATIENT,
+        extra_roots: root_ca.map(|pem| ExtraRoots::from_pem(pem.to_vec())).unwrap_or_default(),
         ..ConnectOptions::default()
     };
     if plan.upload_speed.is_some() || plan.download_speed.is_some() {
@@ -132,8 +149,11 @@ fn options_of(plan: &MoverPlan, context: &Context, storage: &StorageConfig) -> C
 
 fn look(plan: &MoverPlan, context: &Context, storage: &Storage) -> Result<Place, Failure> {
     let config = config_of(plan, storage, context);
-    let store = match kopist_cloud::connect(&config, &options_of(plan, context, &config)) {
-        Ok(store) => store,
+    let store = match kopist_cloud::connect(
+        &config,
+        &options_of(plan, context, &config, plan.root_ca.as_deref()),
+    ) {
+        Ok(store) => metered(store, context),
         Err(ConnectError::Store(BlobError::Inaccessible { source, .. }))
             if source.kind() == std::io::ErrorKind::NotFound =>
         {
@@ -167,6 +187,11 @@ fn look(plan: &MoverPlan, context: &Context, storage: &Storage) -> Result<Place,
     }
 }
 
+/// The store, with its calls counted.
+fn metered(store: Arc<dyn BlobStore>, context: &Context) -> Arc<dyn BlobStore> {
+    Arc::new(Metered::new(store, Arc::clone(&context.telemetry.meter)))
+}
+
 fn exists(store: &dyn BlobStore, name: &str) -> Result<bool, BlobError> {
     match store.metadata(&BlobId::from(name)) {
         Ok(_) => Ok(true),
@@ -195,7 +220,13 @@ fn create(
             }
             store
         }
-        _ => kopist_cloud::create(&config, &options_of(plan, context, &config))?,
+        _ => metered(
+            kopist_cloud::create(
+                &config,
+                &options_of(plan, context, &config, plan.root_ca.as_deref()),
+            )?,
+            context,
+        ),
     };
     match kopist_repo::create(&*store, &plan.password, &options) {
         Ok(()) => {
@@ -290,16 +321,41 @@ fn open(
     context: &Context,
     store: Arc<dyn BlobStore>,
 ) -> Result<Repository, Failure> {
+    // Who looks after the repository wants to know what the store has, not what a cache has.
+    let looks = matches!(
+        plan.operation(),
+        Operation::Verify | Operation::TestRestore | Operation::Replicate
+    );
+    let limit = |limit| if looks { 0 } else { limit };
     let cache = CacheOptions {
-        content_limit: plan.cache.content_limit,
-        metadata_limit: plan.cache.metadata_limit,
+        content_limit: limit(plan.cache.content_limit),
+        metadata_limit: limit(plan.cache.metadata_limit),
         ..CacheOptions::in_dir(context.root.resolve(&plan.cache.dir))
     };
     let options = OpenOptions {
         identity: ClientIdentity::new(&plan.identity.username, &plan.identity.hostname),
         clock: Arc::clone(&context.clock),
         cache: Some(cache),
+        read_only: looks,
         ..OpenOptions::default()
     };
-    Ok(Repository::open(store, &plan.password, options)?)
+    let started = Instant::now();
+    let repository = Repository::open(store, &plan.password, options)?;
+    context.telemetry.opened(Opened {
+        time: started.elapsed(),
+        index_blobs: repository.index().blob_count() as u64,
+    });
+    Ok(repository)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_store_is_waited_for_nearly_a_minute() {
+        let waits: Duration = (1..PATIENT.attempts).map(|n| PATIENT.wait_after(n)).sum();
+        assert!(waits > Duration::from_secs(45), "{waits:?}");
+        assert!(waits < Duration::from_mins(5), "{waits:?}");
+    }
 }

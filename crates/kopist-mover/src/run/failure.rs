@@ -8,7 +8,7 @@ use kopist_snapshot::restore::RestoreError;
 use kopist_snapshot::upload::UploadError;
 
 use super::stop::INTERRUPTED;
-use crate::report::{Outcome, Reason};
+use crate::report::{Figures, Outcome, Reason};
 
 /// A failed run.
 #[derive(Debug)]
@@ -19,12 +19,22 @@ pub struct Failure {
     pub message: String,
     /// The exit status.
     pub exit_code: u8,
+    /// What is known besides and matters to a hint.
+    pub detail: String,
+    /// What was counted until then.
+    pub figures: Box<Figures>,
 }
 
 impl Failure {
     /// With a code and a sentence.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), exit_code: 1 }
+        Self {
+            reason,
+            message: message.into(),
+            exit_code: 1,
+            detail: String::new(),
+            figures: Box::default(),
+        }
     }
 
     /// The run was told to stop.
@@ -40,6 +50,20 @@ impl Failure {
         self
     }
 
+    /// With what was counted until then.
+    #[must_use]
+    pub fn counting(mut self, figures: &Figures) -> Self {
+        *self.figures = figures.clone();
+        self
+    }
+
+    /// With what matters to a hint.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = detail.into();
+        self
+    }
+
     /// With words in front that say what was being done.
     #[must_use]
     pub fn during(mut self, what: &str) -> Self {
@@ -50,7 +74,10 @@ impl Failure {
 
 impl From<Failure> for Outcome {
     fn from(failure: Failure) -> Self {
-        Self::failed(failure.reason, failure.message).exit(failure.exit_code)
+        let mut outcome = Self::failed(failure.reason, failure.message).exit(failure.exit_code);
+        outcome.detail = failure.detail;
+        outcome.figures = *failure.figures;
+        outcome
     }
 }
 

@@ -14,10 +14,11 @@ use kopist_snapshot::restore::{
     RestoreError, RestoreOptions, RestoreProgress, RestoreStats, restore,
 };
 
-use super::progress::Ticker;
+use super::progress::{Ticker, pace};
 use super::{Context, Failure};
 use crate::plan::RestorePlan;
 use crate::report::{Reason, bytes};
+use crate::telemetry::Pulse;
 
 /// How many ignored errors are named.
 const NAMED: usize = 10;
@@ -97,11 +98,11 @@ pub(super) fn fill(
     directory: &Path,
 ) -> Result<Restored, Failure> {
     let options = options(plan, context);
-    let watcher = Arc::new(Watcher::default());
+    let watcher = Arc::new(Watcher::of(context, root));
     let stats = {
         let shown = Arc::clone(&watcher);
-        let _ticker = Ticker::start(&context.report, move |elapsed| shown.line(elapsed));
-        restore(repository, root, directory, &options, &*watcher)
+        let _ticker = Ticker::start(context, move |elapsed| shown.line(elapsed));
+        write(repository, root, directory, &options, &watcher)
     };
     for line in watcher.ignored() {
         context.report.warn(line);
@@ -112,6 +113,17 @@ pub(super) fn fill(
         context.report.warn(line);
     }
     Ok(restored)
+}
+
+/// Writes a tree, and nothing else.
+pub(super) fn write(
+    repository: &Repository,
+    root: &DirEntry,
+    directory: &Path,
+    options: &RestoreOptions,
+    watcher: &Watcher,
+) -> Result<RestoreStats, Failure> {
+    Ok(restore(repository, root, directory, options, watcher)?)
 }
 
 fn options(plan: &RestorePlan, context: &Context) -> RestoreOptions {
@@ -154,22 +166,35 @@ fn flush(directory: &Path) -> Result<(), Failure> {
 
 /// Remembers how far the restore is.
 #[derive(Default)]
-struct Watcher {
+pub(super) struct Watcher {
+    pulse: Arc<Pulse>,
+    /// Bytes of the snapshot.
+    total: Option<u64>,
     stats: Mutex<RestoreStats>,
     ignored: Mutex<Vec<String>>,
 }
 
 impl Watcher {
-    fn line(&self, elapsed: Duration) -> String {
+    /// For the restore of an entry.
+    pub(super) fn of(context: &Context, root: &DirEntry) -> Self {
+        let size = root.summary.as_ref().map_or(root.size, |summary| summary.size);
+        Self {
+            pulse: Arc::clone(&context.telemetry.pulse),
+            total: u64::try_from(size).ok(),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn line(&self, elapsed: Duration) -> String {
         let stats = *self.stats.lock().unwrap_or_else(PoisonError::into_inner);
-        let rate = stats.bytes as f64 / elapsed.as_secs_f64().max(0.001);
+        let done = stats.bytes + stats.skipped_bytes;
         format!(
-            "restore: {} of {} files found so far ({} of {}), {}/s, {} s",
+            "restore: {} of {} files found so far ({} of {}), {}, {} s",
             stats.files + stats.skipped,
             stats.enqueued_files,
-            bytes(stats.bytes + stats.skipped_bytes),
+            bytes(done),
             bytes(stats.enqueued_bytes),
-            bytes(rate as u64),
+            pace(done, stats.bytes, self.total, elapsed),
             elapsed.as_secs()
         )
     }
@@ -181,6 +206,7 @@ impl Watcher {
 
 impl RestoreProgress for Watcher {
     fn progress(&self, stats: &RestoreStats) {
+        self.pulse.beat();
         *self.stats.lock().unwrap_or_else(PoisonError::into_inner) = *stats;
     }
 

@@ -77,6 +77,7 @@ pub(super) fn perform(
         return Ok(());
     }
     report.info(format!("Running {which} action"));
+    let _waiting = context.telemetry.pulse.wait();
     run(text, hooks.timeout, places, &context.env, report, &context.stop)?;
     report.info(format!("{which} action completed successfully"));
     Ok(())

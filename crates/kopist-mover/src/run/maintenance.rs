@@ -6,6 +6,8 @@
 //! margins by itself, and takes in what the others have recorded, so that any number of runs may
 //! be at it at once. Being told to stop ends it between two tasks; being killed does no harm.
 
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
@@ -24,6 +26,7 @@ use super::progress::Ticker;
 use super::stop::Stop;
 use crate::plan::{MaintenancePlan, MoverPlan};
 use crate::report::{Figures, Outcome, Reason, Report, bytes};
+use crate::telemetry::Pulse;
 
 /// Runs maintenance.
 pub(super) fn run(
@@ -43,18 +46,23 @@ pub(super) fn run(
     let repository = &connection.repository;
     own(maintenance, context, repository)?;
 
+    let deleted = Arc::new(AtomicU64::new(0));
     // Quick maintenance is a part of the service, not a condition for the rest.
-    if let Err(failure) = cycle(context, repository, Mode::Quick) {
+    let percent = maintenance.check_percent;
+    if let Err(failure) = cycle(context, repository, Mode::Quick, percent, &deleted) {
         if context.stop.requested() {
             return Err(failure);
         }
         context.report.warn(format!("Quick maintenance failed: {}", failure.message));
     }
-    let outcome = cycle(context, repository, Mode::Full)?;
+    let outcome = cycle(context, repository, Mode::Full, percent, &deleted)?;
+    measure(plan, context, repository);
     let figures = Figures {
         repository: Some(super::hexadecimal(repository.unique_id())),
+        deleted_bytes: Some(deleted.load(Ordering::Relaxed)),
         ..Figures::default()
     };
+    let after = follow(plan, maintenance, context);
     let message = match outcome {
         MaintenanceOutcome::NothingMarked(_) => {
             "maintenance is done, but unused data was not collected, since not every manifest can \
@@ -62,7 +70,51 @@ pub(super) fn run(
         }
         _ => "maintenance is done",
     };
-    Ok(Outcome::success(message, figures))
+    match after {
+        Ok(()) => Ok(Outcome::success(message, figures)),
+        Err(failure) => Err(failure.during(&format!("{message}, but")).counting(&figures)),
+    }
+}
+
+/// Does what follows maintenance. One that does not succeed does not keep the others from it.
+fn follow(
+    plan: &MoverPlan,
+    maintenance: &MaintenancePlan,
+    context: &Context,
+) -> Result<(), Failure> {
+    let mut first = None;
+    for work in &maintenance.after {
+        let name = work.operation().name();
+        context.report.info(format!("after maintenance: {name}"));
+        let plan = MoverPlan { work: work.clone(), ..plan.clone() };
+        if let Err(failure) = super::perform(&plan, context) {
+            let failure = failure.during(name);
+            if context.stop.requested() {
+                return Err(failure);
+            }
+            context.report.error(&failure.message);
+            first.get_or_insert(failure);
+        }
+    }
+    first.map_or(Ok(()), Err)
+}
+
+/// Looks how large the repository is, where somebody wants to know.
+fn measure(plan: &MoverPlan, context: &Context, repository: &Repository) {
+    if !plan.telemetry.is_told() {
+        return;
+    }
+    let mut total = 0;
+    let result = repository.store().list("", &mut |blob| {
+        total += blob.length;
+        ControlFlow::Continue(())
+    });
+    match result {
+        Ok(()) => context.telemetry.sized(total),
+        Err(error) => {
+            context.report.debug(format!("the size of the repository is not known: {error}"));
+        }
+    }
 }
 
 /// Becomes the owner, and turns quick maintenance on. Writes only what differs.
@@ -118,15 +170,20 @@ pub(super) fn cycle(
     context: &Context,
     repository: &Repository,
     mode: Mode,
+    check_percent: f64,
+    deleted: &Arc<AtomicU64>,
 ) -> Result<MaintenanceOutcome, Failure> {
-    let options = MaintenanceOptions { mode: Some(mode), ..MaintenanceOptions::default() };
+    let options =
+        MaintenanceOptions { mode: Some(mode), check_percent, ..MaintenanceOptions::default() };
     let told = Told {
         report: Arc::clone(&context.report),
         stop: context.stop.clone(),
+        pulse: Arc::clone(&context.telemetry.pulse),
+        deleted: Arc::clone(deleted),
         at: Arc::default(),
     };
     let at = Arc::clone(&told.at);
-    let ticker = Ticker::start(&context.report, move |elapsed| {
+    let ticker = Ticker::start(context, move |elapsed| {
         let at = *at.read().unwrap_or_else(PoisonError::into_inner);
         format!("maintenance: {at}, {} s", elapsed.as_secs())
     });
@@ -150,12 +207,16 @@ pub(super) fn cycle(
 struct Told {
     report: Arc<Report>,
     stop: Stop,
+    pulse: Arc<Pulse>,
+    /// Bytes of packs that were deleted.
+    deleted: Arc<AtomicU64>,
     /// The task at hand.
     at: Arc<RwLock<&'static str>>,
 }
 
 impl MaintenanceProgress for Told {
     fn event(&self, event: MaintenanceEvent) {
+        self.pulse.beat();
         let name = |mode| match mode {
             Mode::Quick => "quick",
             Mode::Full => "full",
@@ -170,6 +231,9 @@ impl MaintenanceProgress for Told {
             MaintenanceEvent::Task(task) => {
                 *self.at.write().unwrap_or_else(PoisonError::into_inner) = task;
                 self.report.debug(format!("maintenance task {task}"));
+            }
+            MaintenanceEvent::DeletedPacks(bytes) => {
+                self.deleted.fetch_add(bytes, Ordering::Relaxed);
             }
             MaintenanceEvent::Collected(stats) => self.report.info(collected(&stats)),
             MaintenanceEvent::Unreadable(what) => {

@@ -8,6 +8,7 @@
 //! | `effective` | say what holds then, and who said so |
 //! | `hooks` | commands around a snapshot or a restore |
 //! | `backup`, `restore`, `fill`, `maintenance` | the work |
+//! | `verify`, `trial`, `replicate` | looking after what was saved: verification, test restores, copies |
 //! | `upkeep` | maintenance after a backup, where it is asked for |
 //! | `select` | which snapshot is restored |
 //! | `progress` | a line now and then |
@@ -23,15 +24,18 @@ mod hooks;
 mod maintenance;
 mod policies;
 mod progress;
+mod replicate;
 mod restore;
 mod select;
 mod sharing;
 mod stop;
+mod trial;
 mod upkeep;
+mod verify;
 
 pub use failure::Failure;
 pub use select::{Choice, choose};
-pub use stop::{Finished, INTERRUPTED, Stop, listen};
+pub use stop::{Finished, INTERRUPTED, Impatience, Stop, listen};
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -45,8 +49,9 @@ use kopist_snapshot::{SourceInfo, store};
 
 use crate::env::Env;
 use crate::plan::{MoverPlan, Storage, Work};
-use crate::report::{CacheUse, Outcome, Reason, Report};
+use crate::report::{CacheUse, Outcome, Reason, Report, hint};
 use crate::root::ContainerRoot;
+use crate::telemetry::Telemetry;
 
 /// What a run has besides its plan.
 pub struct Context {
@@ -60,6 +65,10 @@ pub struct Context {
     pub stop: Stop,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// What is counted on the way.
+    pub telemetry: Telemetry,
+    /// Between two lines of progress; `None` prints none.
+    pub progress: Option<Duration>,
 }
 
 /// Executes a plan. Whatever happens is an outcome.
@@ -67,6 +76,11 @@ pub fn run(plan: &MoverPlan, context: &Context) -> Outcome {
     let started = context.clock.now();
     let mut outcome = attempt(plan, context).unwrap_or_else(Outcome::from);
     outcome.started = Some(started);
+    // A stop ends the waits for the store.
+    if outcome.reason == Reason::StorageUnreachable && context.stop.requested() {
+        outcome.reason = Reason::Interrupted;
+        outcome.exit_code = INTERRUPTED;
+    }
     if outcome.reason == Reason::Interrupted {
         let cache = cache_use(plan, context);
         if cache.percent() >= EXHAUSTED_PERCENT {
@@ -75,16 +89,26 @@ pub fn run(plan: &MoverPlan, context: &Context) -> Outcome {
             outcome.exit_code = CACHE_FULL;
         }
     }
+    let said = format!("{} {}", outcome.message, outcome.detail);
+    outcome.hint = hint(outcome.reason, &said, plan.operation());
     outcome
 }
 
 fn attempt(plan: &MoverPlan, context: &Context) -> Result<Outcome, Failure> {
     stagger(plan, context)?;
     prepare_cache(plan, context)?;
+    perform(plan, context)
+}
+
+/// The work itself.
+fn perform(plan: &MoverPlan, context: &Context) -> Result<Outcome, Failure> {
     match &plan.work {
         Work::Backup(backup) => backup::run(plan, backup, context),
         Work::Restore(restore) => restore::run(plan, restore, context),
         Work::Maintenance(work) => maintenance::run(plan, work, context),
+        Work::Verify(verify) => verify::run(plan, verify, context),
+        Work::TestRestore(test) => trial::run(plan, test, context),
+        Work::Replicate(copy) => replicate::run(plan, copy, context),
     }
 }
 
@@ -99,6 +123,7 @@ fn stagger(plan: &MoverPlan, context: &Context) -> Result<(), Failure> {
         wait.as_secs_f64(),
         limit.as_secs_f64()
     ));
+    let _waiting = context.telemetry.pulse.wait();
     if context.stop.timer().wait(wait) { Ok(()) } else { Err(Failure::interrupted()) }
 }
 

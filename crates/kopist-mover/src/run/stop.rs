@@ -54,6 +54,25 @@ impl Stop {
     }
 }
 
+/// Why a run is ended as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Impatience {
+    /// A second signal: at once.
+    Again,
+    /// The grace is over.
+    Late,
+}
+
+impl Impatience {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Again => "told to stop a second time",
+            Self::Late => "the work did not come to an end in time",
+        }
+    }
+}
+
 /// Told when the run is over, so that the deadline does not fire.
 #[derive(Clone, Default)]
 pub struct Finished(Arc<(Mutex<bool>, Condvar)>);
@@ -83,14 +102,14 @@ pub fn listen(
     stop: Stop,
     finished: Finished,
     on_first: impl Fn() + Send + 'static,
-    give_up: impl Fn(&str) + Send + Sync + 'static,
+    give_up: impl Fn(Impatience) + Send + Sync + 'static,
 ) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     let give_up = Arc::new(give_up);
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for _ in signals.forever() {
             if stop.requested() {
-                give_up("told to stop a second time");
+                give_up(Impatience::Again);
                 continue;
             }
             stop.request();
@@ -100,7 +119,7 @@ pub fn listen(
             // Without the thread only the deadline is missing; the kubelet has its own.
             let _ = deadline.spawn(move || {
                 if !finished.wait(GRACE) {
-                    give_up("the work did not come to an end in time");
+                    give_up(Impatience::Late);
                 }
             });
         }

@@ -3,6 +3,7 @@
 //!
 //! The backup is stored by then; whatever happens here is told and changes nothing about it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -41,7 +42,7 @@ fn attempt(
     if let Some(last) = last.filter(|last| context.clock.now().duration_since(*last) < interval) {
         return Ok(Some(format!("the last one was at {last}")));
     }
-    super::maintenance::cycle(context, repository, Mode::Full)?;
+    super::maintenance::cycle(context, repository, Mode::Full, 0.0, &Arc::default())?;
     Ok(None)
 }
 

@@ -73,6 +73,8 @@ pub(crate) struct Container {
     gid: u32,
     root: bool,
     rootfs: Option<Arc<RootFs>>,
+    /// Size of a volume for the cache, of which most is in use already.
+    full_cache: Option<u64>,
 }
 
 /// Whether this process may become another user.
@@ -84,7 +86,8 @@ impl Container {
     /// Fresh directories that belong to `uid`, as far as this process may give them away.
     pub(crate) fn new(uid: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let container = Self { folder, uid, gid: uid, root: is_root(), rootfs: None };
+        let container =
+            Self { folder, uid, gid: uid, root: is_root(), rootfs: None, full_cache: None };
         std::fs::set_permissions(container.folder.path(), PermissionsExt::from_mode(0o755))
             .unwrap();
         for name in DIRECTORIES {
@@ -108,6 +111,12 @@ impl Container {
     /// With a root file system of its own instead of a directory that stands for one.
     pub(crate) fn rooted(mut self, rootfs: &Arc<RootFs>) -> Self {
         self.rootfs = Some(Arc::clone(rootfs));
+        self
+    }
+
+    /// With a cache on a volume of so many bytes, of which all but a few are in use already.
+    pub(crate) fn with_full_cache(mut self, bytes: u64) -> Self {
+        self.full_cache = Some(bytes);
         self
     }
 
@@ -180,7 +189,10 @@ impl Container {
 
     /// This executable as the mover, with a directory that stands for `/`.
     fn here(&self, arguments: &[String]) -> Command {
-        let mut command = Command::new("/proc/self/exe");
+        let mut command = match self.full_cache {
+            None => Command::new("/proc/self/exe"),
+            Some(bytes) => self.on_full_volume(bytes),
+        };
         command
             .args(["--exact", "container::the_mover_itself", "--nocapture", "--test-threads=2"])
             .current_dir("/")
@@ -191,6 +203,24 @@ impl Container {
             .env(ROOT, self.root())
             .env(ARGUMENTS, arguments.join("\n"));
         self.as_user(&mut command);
+        command
+    }
+
+    /// This executable, with a small volume mounted for the cache.
+    fn on_full_volume(&self, bytes: u64) -> Command {
+        const MOUNT: &str = r#"
+            set -eu
+            mount -t tmpfs -o "size=$2,mode=777" none "$1"
+            head -c "$2" /dev/zero > "$1/filler" 2>/dev/null || true
+            shift 2
+            exec "$@"
+        "#;
+        let mut command = Command::new("unshare");
+        command
+            .args(["--mount", "--propagation", "private", "sh", "-c", MOUNT, "sh"])
+            .arg(self.path("/cache"))
+            .arg(bytes.to_string())
+            .arg(std::env::current_exe().unwrap());
         command
     }
 
@@ -219,6 +249,16 @@ impl Running {
                 Ok(count) => self.log.extend_from_slice(&buffer[..count]),
             }
         }
+    }
+
+    /// Reads until the text is in the log once more.
+    pub(crate) fn wait_for_next(&mut self, text: &str) {
+        let seen = self.log.len();
+        let before = std::mem::take(&mut self.log);
+        self.wait_for(text);
+        let new = std::mem::replace(&mut self.log, before);
+        self.log.extend(new);
+        assert!(self.log.len() > seen, "the log ended");
     }
 
     /// Sends SIGTERM.

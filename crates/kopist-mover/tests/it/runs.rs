@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 use crate::container::{Container, Ended, is_root};
 use crate::scenario::Scenarios;
 
-const PASSWORD: &str = "a-long-PASSWORD-value";
+pub(crate) const PASSWORD: &str = "a-long-PASSWORD-value";
 
-fn container() -> Container {
+pub(crate) fn container() -> Container {
     Container::new(rustix::process::geteuid().as_raw())
 }
 
-fn env(mode: &str, changes: &Value) -> Vec<(String, String)> {
+pub(crate) fn env(mode: &str, changes: &Value) -> Vec<(String, String)> {
     let mut all = json!({"KOPIA_PASSWORD": PASSWORD});
     for (name, value) in changes.as_object().into_iter().flatten() {
         all[name] = value.clone();
@@ -25,19 +25,19 @@ fn env(mode: &str, changes: &Value) -> Vec<(String, String)> {
     Scenarios::load().env(mode, &all)
 }
 
-fn run(container: &Container, mode: &str, changes: &Value) -> Ended {
+pub(crate) fn run(container: &Container, mode: &str, changes: &Value) -> Ended {
     container.mover(&[mode.to_owned()], &env(mode, changes))
 }
 
 #[track_caller]
-fn succeed(container: &Container, mode: &str, changes: &Value) -> String {
+pub(crate) fn succeed(container: &Container, mode: &str, changes: &Value) -> String {
     let ended = run(container, mode, changes);
     assert_eq!(ended.code(), 0, "{}", ended.log);
     ended.log
 }
 
 /// A tree with something of everything.
-fn plant(directory: &Path) {
+pub(crate) fn plant(directory: &Path) {
     let at = |name: &str| directory.join(name);
     std::fs::create_dir_all(at("deep/er/still")).unwrap();
     std::fs::create_dir(at("empty")).unwrap();
@@ -56,7 +56,7 @@ fn plant(directory: &Path) {
 }
 
 #[track_caller]
-fn same(container: &Container) {
+pub(crate) fn same(container: &Container) {
     let (expected, actual) =
         (list(&container.path("/data")), list(&container.path("/restore/data")));
     let differences = compare(&expected, &actual, Comparison::restored());
@@ -64,7 +64,7 @@ fn same(container: &Container) {
 }
 
 /// Names of blobs that begin so.
-fn blobs(container: &Container, prefix: &str) -> usize {
+pub(crate) fn blobs(container: &Container, prefix: &str) -> usize {
     let root = container.path("/mnt/repo");
     walkdir::WalkDir::new(&root)
         .into_iter()

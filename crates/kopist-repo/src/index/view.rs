@@ -66,6 +66,11 @@ impl IndexView {
         self.parts.len()
     }
 
+    /// How many index blobs it was made of.
+    pub fn blob_count(&self) -> usize {
+        self.parts.iter().map(|(_, segment)| segment.blobs.len()).sum()
+    }
+
     fn hides(&self, entry: &EntryRef<'_>) -> bool {
         entry.deleted && self.watermark.is_some_and(|watermark| entry.timestamp <= watermark)
     }

@@ -12,4 +12,5 @@ mod oracle;
 mod recovery;
 mod requests;
 mod settings;
+mod sync;
 mod writing;

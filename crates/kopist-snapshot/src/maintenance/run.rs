@@ -12,7 +12,11 @@ use kopist_repo::maintenance::{
     clean_up_logs, compact_legacy, delete_unreferenced_packs, drop_deleted, epochs,
     extend_retention, rewrite_short_packs,
 };
-use kopist_repo::{RepoError, Repository, RepositoryWriter, Unreadable, WriterOptions};
+use kopist_repo::verify::chance;
+use kopist_repo::{
+    RepoError, Repository, RepositoryWriter, Unreadable, VerifyError, VerifyOptions, WriterOptions,
+};
+use parking_lot::Mutex;
 use serde::Serialize;
 
 use super::lock::Lock;
@@ -36,11 +40,21 @@ pub struct MaintenanceOptions {
     pub lock: Option<PathBuf>,
     /// Threads of the walk over all snapshots.
     pub parallel: usize,
+    /// Before and after this many of a hundred tasks that change indexes or packs, every entry of
+    /// the index is checked: its pack must exist and be long enough. What is wrong stops the run.
+    pub check_percent: f64,
 }
 
 impl Default for MaintenanceOptions {
     fn default() -> Self {
-        Self { mode: None, force: false, safety: SafetyParameters::FULL, lock: None, parallel: 8 }
+        Self {
+            mode: None,
+            force: false,
+            safety: SafetyParameters::FULL,
+            lock: None,
+            parallel: 8,
+            check_percent: 0.0,
+        }
     }
 }
 
@@ -68,6 +82,8 @@ pub enum MaintenanceEvent {
     Collected(GcStats),
     /// A task of [`task`] begins.
     Task(&'static str),
+    /// Packs that nothing refers to were deleted: how many bytes.
+    DeletedPacks(u64),
     /// Logs were deleted.
     CleanedLogs(u64),
     /// Something is damaged and stays as it is; the rest goes on.
@@ -208,6 +224,7 @@ pub fn run(
             schedule,
             start,
             nothing_marked: false,
+            check_percent: options.check_percent,
         };
         match mode {
             Mode::Full => run.full(options.parallel)?,
@@ -235,6 +252,41 @@ struct Run<'a> {
     start: Timestamp,
     /// Whether the collection could not mark anything.
     nothing_marked: bool,
+    /// How many of a hundred tasks are checked.
+    check_percent: f64,
+}
+
+/// Tasks that change indexes or packs.
+const CHANGING: [&str; 10] = [
+    task::DROP_DELETED,
+    task::REWRITE_FULL,
+    task::REWRITE_QUICK,
+    task::DELETE_ORPHANED_FULL,
+    task::DELETE_ORPHANED_QUICK,
+    task::INDEX_COMPACTION,
+    task::COMPACT_SINGLE,
+    task::GENERATE_RANGE,
+    task::ADVANCE_EPOCH,
+    task::DELETE_SUPERSEDED_INDEXES,
+];
+
+/// Whether everything that the index names is where it says. Facts:
+/// `kopia:repo/maintenance/content_index_to_pack_check.go`.
+fn check_index(repo: &Repository) -> crate::Result<()> {
+    let options = VerifyOptions { include_deleted: true, ..VerifyOptions::default() };
+    let first = Mutex::new(None);
+    let report = repo.verify_contents(&options, &|error: &VerifyError| {
+        first.lock().get_or_insert_with(|| error.to_string());
+    })?;
+    match first.into_inner() {
+        None => Ok(()),
+        Some(first) => Err(RepoError::Maintenance(format!(
+            "the index does not fit the packs: {} contents are not where it says, the first: \
+             {first}",
+            report.errors()
+        ))
+        .into()),
+    }
 }
 
 /// What a task has to tell.
@@ -286,7 +338,11 @@ impl Run<'_> {
         }
         self.progress.event(MaintenanceEvent::Task(name));
         let start = self.repo.clock().now();
-        let result = work(self);
+        let checked = CHANGING.contains(&name) && chance(self.check_percent)?;
+        let check = |repo| if checked { check_index(repo) } else { Ok(()) };
+        let result = check(self.repo)
+            .and_then(|()| work(self))
+            .and_then(|done| check(self.repo).map(|()| done));
         let (error, done) = match result {
             Ok(done) => (done.failure.clone().unwrap_or_default(), Ok(done)),
             Err(SnapshotError::Stopped) => {
@@ -462,15 +518,19 @@ impl Run<'_> {
     }
 
     fn delete_packs(&mut self, name: &'static str, metadata_only: bool) -> Result<()> {
-        self.task(name, |run| {
+        let bytes = self.task(name, |run| {
             let options = PackDeletion {
                 start: run.start,
                 safety: *run.safety,
                 metadata_only,
                 dry_run: false,
             };
-            Ok(Done::around(delete_unreferenced_packs(run.repo, &options)?))
-        })
+            let around = delete_unreferenced_packs(run.repo, &options)?;
+            let bytes = around.stats.deleted_total_size;
+            Ok(Done::around(around).value(bytes))
+        })?;
+        self.progress.event(MaintenanceEvent::DeletedPacks(bytes));
+        Ok(())
     }
 
     fn compact_single_and_advance(&mut self) -> Result<()> {

@@ -113,7 +113,7 @@ impl<'a> FileVerifier<'a> {
     }
 
     /// Whether a file is among those that are read: the same answer for one object in one run.
-    pub(super) fn is_chosen(&self, object: &ObjectId) -> bool {
+    pub fn is_chosen(&self, object: &ObjectId) -> bool {
         let percent = self.percent;
         if percent >= 100.0 {
             return true;

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use kopist_format::directory::DirEntry;
+use kopist_format::directory::{DirEntry, EntryType};
 use kopist_format::id::{ContentId, ObjectId};
 use kopist_repo::{ContentInfo, PlanOptions, RepoError, Repository};
 use parking_lot::Mutex;
@@ -29,11 +29,14 @@ pub struct VerifyOptions {
     pub files_percent: f64,
     /// Stop after this many errors; `None` never stops.
     pub max_errors: Option<u64>,
+    /// Compute the hashes of what is read, too. Contents are authenticated when they are
+    /// decrypted; this finds those that were something else when they were encrypted.
+    pub hashes: bool,
 }
 
 impl Default for VerifyOptions {
     fn default() -> Self {
-        Self { parallel: 8, files_percent: 0.0, max_errors: None }
+        Self { parallel: 8, files_percent: 0.0, max_errors: None, hashes: false }
     }
 }
 
@@ -70,6 +73,11 @@ pub trait VerifyProgress: Sync {
 
     /// Something is missing or damaged.
     fn damaged(&self, damage: Damage);
+
+    /// Whether to stop.
+    fn stop(&self) -> bool {
+        false
+    }
 }
 
 impl<F: Fn(Damage) + Sync> VerifyProgress for F {
@@ -129,7 +137,7 @@ impl Visitor for Verification<'_> {
         // A directory is verified by reading it.
         if !entry.is_dir() {
             self.bytes.fetch_add(entry.size.unsigned_abs(), Ordering::Relaxed);
-            if let Err(error) = self.file(path, object) {
+            if let Err(error) = self.file(path, entry, object) {
                 self.failed(path, error.into());
             }
         }
@@ -145,7 +153,7 @@ impl Visitor for Verification<'_> {
     }
 
     fn stop(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.stop.load(Ordering::Relaxed) || self.progress.stop()
     }
 }
 
@@ -161,14 +169,28 @@ impl Verification<'_> {
         }
     }
 
-    fn file(&self, path: &str, object: &ObjectId) -> Result<(), RepoError> {
+    fn file(&self, path: &str, entry: &DirEntry, object: &ObjectId) -> Result<(), RepoError> {
         let contents = self.files.check(object)?;
         if self.files.is_chosen(object) {
             self.files.check_lengths(object)?;
+            if self.options.hashes {
+                self.check_size(entry, object)?;
+            }
             self.read_files.fetch_add(1, Ordering::Relaxed);
             self.choose(path, &contents)?;
         }
         Ok(())
+    }
+
+    /// The chunks of a file are as long as the file.
+    fn check_size(&self, entry: &DirEntry, object: &ObjectId) -> Result<(), RepoError> {
+        let chunks = self.repo.object_chunks(object)?;
+        let length = chunks.last().map_or(0, kopist_repo::Chunk::end);
+        if entry.kind != EntryType::File || u64::try_from(entry.size) == Ok(length) {
+            return Ok(());
+        }
+        let reason = format!("it has {length} bytes, the directory says {}", entry.size);
+        Err(RepoError::ObjectInvalid { id: *object, reason })
     }
 
     /// Has contents read, those that were not.
@@ -215,6 +237,9 @@ impl Verification<'_> {
                     match data {
                         Ok(data) => {
                             self.read_bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
+                            if self.options.hashes && !self.repo.is_content(&info.id, &data) {
+                                self.report(&paths, &info.id, wrong_hash(info));
+                            }
                         }
                         // It may have been moved by maintenance meanwhile.
                         Err(_) => match self.repo.read_content(&info.id) {
@@ -239,8 +264,20 @@ impl Verification<'_> {
         });
     }
 
+    /// Tells of a content that is damaged.
     fn report(&self, paths: &HashMap<ContentId, Arc<str>>, id: &ContentId, error: RepoError) {
         let path = paths.get(id).map_or("", |path| path);
         self.failed(path, error.into());
+    }
+}
+
+/// A content opens and is not what its id says.
+fn wrong_hash(info: &ContentInfo) -> RepoError {
+    RepoError::ContentUnreadable {
+        id: info.id,
+        pack: info.pack.as_str().into(),
+        offset: info.offset.into(),
+        length: info.packed_length.into(),
+        source: "its bytes have another hash".into(),
     }
 }

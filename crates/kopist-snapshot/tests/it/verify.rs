@@ -33,7 +33,7 @@ fn verify_all(repo: &Repository, options: &VerifyOptions) -> (VerifyStats, Vec<S
 }
 
 const READ_ALL: VerifyOptions =
-    VerifyOptions { parallel: 4, files_percent: 100.0, max_errors: None };
+    VerifyOptions { parallel: 4, files_percent: 100.0, max_errors: None, hashes: true };
 
 #[test]
 fn a_good_repository_verifies_and_each_object_is_seen_once() {

@@ -89,6 +89,7 @@ fn run(app: &App, matches: &Matches) -> Outcome {
                 0 => Some(1),
                 most => u64::try_from(most).ok(),
             },
+            ..VerifyOptions::default()
         };
         let observer = Observer {
             app,

@@ -1,0 +1,161 @@
+//! Life in a pod: what is short, missing, slow or shared there.
+//!
+//! Any user, no passwd entry and a read-only root are scenario V14, which also runs in an image's
+//! root.
+
+use kopist_testkit::oracle::skipped;
+use serde_json::json;
+
+use crate::container::Container;
+use crate::rooted::RootFs;
+use crate::runs::{container, env, plant, same, succeed};
+use crate::telling::Server;
+
+#[test]
+fn nothing_is_needed_from_the_surroundings() {
+    let container =
+        Container::new(if crate::container::is_root() { 54_321 } else { container().uid });
+    plant(&container.path("/data"));
+    for entry in walkdir::WalkDir::new(container.path("/data")).into_iter().flatten() {
+        container.own(entry.path());
+    }
+    let bare = json!({
+        "HOME": "",
+        "KOPIA_OVERRIDE_USERNAME": null,
+        "KOPIA_OVERRIDE_HOSTNAME": null,
+    });
+    std::fs::remove_dir_all(container.path("/tmp")).unwrap();
+    std::fs::remove_file(container.path("/dev/termination-log")).unwrap();
+    let log = succeed(&container, "backup", &bare);
+    if crate::container::is_root() {
+        assert!(log.contains("Creating snapshot for nobody@volsync-src-app-x7k2p:/data"), "{log}");
+    }
+    succeed(&container, "restore", &bare);
+    same(&container);
+}
+
+#[test]
+fn a_full_cache_volume_is_gone_around() {
+    if let Some(why) = RootFs::obstacle() {
+        skipped("a_full_cache_volume_is_gone_around", why);
+        return;
+    }
+    for bytes in [64 << 10, 2 << 20] {
+        let container = Container::new(0).with_full_cache(bytes);
+        plant(&container.path("/data"));
+        let asked = json!({"KOPIA_CACHE_CAPACITY_BYTES": "8589934592"});
+        succeed(&container, "backup", &asked);
+        std::fs::write(container.path("/data/more"), "more").unwrap();
+        let log = succeed(&container, "backup", &asked);
+        assert!(log.contains("entries unchanged"), "{log}");
+        succeed(&container, "restore", &asked);
+        same(&container);
+        succeed(&container, "maintenance", &asked);
+    }
+}
+
+#[test]
+fn proxies_are_those_of_the_environment() {
+    let container = container();
+    plant(&container.path("/data"));
+    let proxy = Server::start("502 Bad Gateway");
+    let mut settings = json!({
+        "KOPIST_METRICS": "otlp:http://collector.invalid:4318",
+        "HTTP_PROXY": proxy.url(),
+        "NO_PROXY": "10.0.0.0/8,.svc",
+    });
+    let log = succeed(&container, "backup", &settings);
+    let asked = proxy.take();
+    assert_eq!(asked.len(), 1, "{log}");
+    assert!(asked[0].line.contains("collector.invalid:4318"), "{}", asked[0].line);
+    settings["NO_PROXY"] = json!("collector.invalid");
+    succeed(&container, "backup", &settings);
+    assert_eq!(proxy.take().len(), 0, "an exception is reached directly, or not at all");
+}
+
+#[test]
+fn two_pods_make_one_repository() {
+    let first = container();
+    plant(&first.path("/data"));
+    let pods = [first.sibling(), first.sibling(), first.sibling()];
+    let names = ["one", "two", "three"];
+    let settings = |name: &str| json!({"KOPIA_OVERRIDE_USERNAME": name});
+    let running: Vec<_> = pods
+        .iter()
+        .zip(names)
+        .map(|(pod, name)| pod.start(&["backup".to_owned()], &env("backup", &settings(name))))
+        .collect();
+    for running in running {
+        let ended = running.end();
+        assert_eq!(ended.code(), 0, "{}", ended.log);
+    }
+    for name in names {
+        succeed(&first, "restore", &settings(name));
+        same(&first);
+    }
+}
+
+#[test]
+fn what_is_stored_before_a_stop_is_used_by_the_next_run() {
+    let container = container();
+    for index in 0..40_u32 {
+        let noise: Vec<u8> = (0..5_000_u32)
+            .map(|i| ((i ^ (index << 20)).wrapping_mul(2_246_822_519) >> 11) as u8)
+            .collect();
+        std::fs::write(container.path(&format!("/data/file{index}")), noise).unwrap();
+    }
+    // The files are read at once, and storing them takes some seconds.
+    let slow = json!({"KOPIA_UPLOAD_SPEED": "50000"});
+    let mut running = container.start(&["backup".to_owned()], &env("backup", &slow));
+    running.wait_for("Creating snapshot for");
+    running.terminate();
+    let ended = running.end();
+    assert_eq!(ended.code(), 143, "{}", ended.log);
+    assert!(ended.log.contains("OPERATION_RESULT: FAILURE"), "{}", ended.log);
+    let log = succeed(&container, "backup", &json!({}));
+    assert!(log.contains("processed 40 files"), "{log}");
+    assert!(!log.contains(" 0 entries unchanged"), "nothing was kept: {}{log}", ended.log);
+    succeed(&container, "restore", &json!({}));
+    same(&container);
+}
+
+#[test]
+fn a_cache_that_may_not_be_written_below_is_gone_around() {
+    let container = container();
+    plant(&container.path("/data"));
+    succeed(&container, "backup", &json!({}));
+    let log = succeed(&container, "restore", &json!({}));
+    assert!(log.contains("Repository connected"), "{log}");
+    for entry in walkdir::WalkDir::new(container.path("/cache")).contents_first(true) {
+        let entry = entry.unwrap();
+        if entry.depth() > 0 && entry.file_type().is_dir() {
+            std::fs::remove_dir_all(entry.path()).unwrap();
+            // A file stands where a directory should be.
+            std::fs::write(entry.path(), "").unwrap();
+        }
+    }
+    succeed(&container, "backup", &json!({}));
+    succeed(&container, "restore", &json!({}));
+    same(&container);
+}
+
+#[test]
+fn a_store_that_is_not_there_yet_is_waited_for() {
+    let container = container();
+    plant(&container.path("/data"));
+    let settings = json!({
+        "KOPIA_REPOSITORY": "s3://bucket/prefix",
+        "KOPIA_S3_ENDPOINT": "http://not-yet.invalid:9000",
+        "AWS_ACCESS_KEY_ID": "key-id-of-nobody",
+        "AWS_SECRET_ACCESS_KEY": "secret-of-nobody",
+        "KOPIA_LOG_LEVEL": "debug",
+    });
+    let mut running = container.start(&["backup".to_owned()], &env("backup", &settings));
+    // At this level each attempt is in the log.
+    for _ in 0..3 {
+        running.wait_for_next("its name is not known");
+    }
+    running.terminate();
+    let ended = running.end();
+    assert_eq!(ended.code(), 143, "{}", ended.log);
+}
