@@ -4,6 +4,7 @@
 
 mod authorities;
 mod container;
+mod deploy;
 mod differential;
 mod expect;
 mod looking;
