@@ -27,6 +27,7 @@
 //! - [`mounts`]: a mounted snapshot is what a restore of it would be;
 //! - [`maintenance`]: one repository, maintained by both for weeks;
 //! - [`stores`]: all of it on every other kind of storage;
+//! - [`identities`]: roles, tokens and machines instead of keys;
 //! - [`bad_network`]: while the network and the server misbehave.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed precondition is a failed test
@@ -39,6 +40,7 @@ mod commands;
 mod dedup;
 mod histories;
 mod hostile;
+mod identities;
 mod kill;
 mod live;
 mod logged;
@@ -46,6 +48,7 @@ mod maintenance;
 mod moments;
 mod mounts;
 mod pair;
+mod place;
 mod policies;
 #[path = "../program.rs"]
 mod program;

@@ -13,43 +13,11 @@ use kopist_testkit::servers::{
     AZURE_ACCOUNT, Azure, B2, B2_KEY, B2_KEY_ID, Dav, Drive, Gcs, S3, Sftp, find_or_skip,
 };
 use kopist_testkit::tree;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::pair::{PASSWORD, id, restores_to, snapshot, snapshots, verify};
+use crate::place::Place;
 use crate::program::program;
-
-/// How both programs reach a storage.
-struct Place {
-    /// The command and flags after `repository create` or `connect`.
-    arguments: Vec<String>,
-    /// What the environment says besides.
-    environment: Vec<(&'static str, String)>,
-}
-
-impl Place {
-    fn new(arguments: &[&str]) -> Self {
-        let arguments = arguments.iter().map(|a| (*a).to_owned()).collect();
-        Self { arguments, environment: Vec::new() }
-    }
-
-    fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.environment.push((name, value.into()));
-        self
-    }
-
-    fn run(&self, client: &Client, action: &str) {
-        let mut arguments = vec!["repository", action];
-        arguments.extend(self.arguments.iter().map(String::as_str));
-        arguments.extend([
-            "--override-username",
-            "someone",
-            "--override-hostname",
-            "somewhere",
-            "--max-list-cache-duration=0s",
-        ]);
-        client.ok(&arguments);
-    }
-}
 
 /// The storage of a client, as its configuration file has it.
 fn storage(client: &Client) -> Value {
@@ -77,11 +45,8 @@ fn both_ways(test: &str, place: impl Fn(&str) -> Place) {
         write_files(&source, 1);
         let mut kopist = Client::new(&program(), &folder.path().join("kopist"), PASSWORD);
         let mut kopia = Client::new(&reference, &folder.path().join("kopia"), PASSWORD);
-        for client in [&mut kopist, &mut kopia] {
-            for (name, value) in &place.environment {
-                client.set(name, value);
-            }
-        }
+        place.prepare(&mut kopist);
+        place.prepare(&mut kopia);
         let (first, second) = if creator_is_kopist { (&kopist, &kopia) } else { (&kopia, &kopist) };
         place.run(first, "create");
         let one = snapshot(first, &source);
@@ -251,24 +216,8 @@ fn azure() {
     server.make_container("kcont");
     // kopia has no flag for a server without TLS.
     both_ways("azure with kopia", |name| {
-        let config = server.config("kcont", &format!("{name}/"));
-        let storage = json!({"type": "azureBlob", "config": config});
-        let token = json!({"version": "1", "storage": storage}).to_string();
-        Place::new(&["from-config", "--token", &base64url(token.as_bytes())])
+        Place::by_token("azureBlob", &server.config("kcont", &format!("{name}/")))
     });
-}
-
-fn base64url(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut out = String::new();
-    for chunk in bytes.chunks(3) {
-        let bits = (0..3)
-            .fold(0_u32, |bits, at| bits << 8 | u32::from(chunk.get(at).copied().unwrap_or(0)));
-        for at in 0..=chunk.len() {
-            out.push(char::from(ALPHABET[(bits >> (18 - 6 * at) & 63) as usize]));
-        }
-    }
-    out
 }
 
 #[test]

@@ -21,7 +21,6 @@ impl ExtraRoots {
         self.0.is_empty()
     }
 
-    #[cfg_attr(not(feature = "http"), allow(dead_code))]
     pub(crate) fn pem(&self) -> &[u8] {
         &self.0
     }

@@ -1,5 +1,4 @@
 //! Reading the settings of a store.
-#![cfg_attr(not(feature = "http"), allow(dead_code))] // SFTP alone needs less
 
 use std::fmt;
 use std::time::Duration;

@@ -1,5 +1,4 @@
 //! The words for what goes wrong with a remote store: each error names the setting to change.
-#![cfg_attr(not(feature = "http"), allow(dead_code))] // SFTP alone needs less
 
 use std::fmt;
 use std::io;

@@ -51,10 +51,11 @@
 //! ```
 //!
 //! The feature `program`, on by default, adds what the `kopist` binary needs. A library user
-//! turns it off:
+//! turns it off, and names the kinds of storage that are wanted besides directories (`s3`, `gcs`,
+//! `azure`, `b2`, `webdav`, `sftp`, `rclone`, `gdrive`, or `stores` for all of them):
 //!
 //! ```toml
-//! kopist = { version = "0.1", default-features = false }
+//! kopist = { version = "0.1", default-features = false, features = ["s3"] }
 //! ```
 //!
 //! Everything blocks, and everything may be called from any thread.

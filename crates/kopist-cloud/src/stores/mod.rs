@@ -41,10 +41,8 @@ pub(crate) enum Mode {
 pub(crate) struct Context {
     pub(crate) mode: Mode,
     /// For operations of many requests, which only remote stores have.
-    #[cfg_attr(not(any(feature = "http", feature = "sftp")), allow(dead_code))]
     pub(crate) attempts: Attempts,
     /// For stores that speak TLS.
-    #[cfg_attr(not(feature = "http"), allow(dead_code))]
     pub(crate) roots: ExtraRoots,
 }
 

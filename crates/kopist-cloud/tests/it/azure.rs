@@ -18,6 +18,29 @@ fn keeps_the_promises_of_stores() {
 }
 
 #[test]
+fn shared_access_signatures_are_enough() {
+    let Some(server) = Azure::start("azure signatures") else { return };
+    server.make_container("kcont");
+    let with = |token: &str| {
+        let mut config = server.config("kcont", "sas/");
+        config.as_object_mut().unwrap().remove("storageKey");
+        config["sasToken"] = json!(token);
+        config
+    };
+    let all = server.signature("rwdlac");
+    opens_again(&*make("azureBlob", with(&all)));
+    // As the portal shows it.
+    opens_again(&*make("azureBlob", with(&format!("?{all}"))));
+    let reading = server.signature("rl");
+    let text = failure("azureBlob", with(&reading));
+    assert!(text.contains("--sas-token") && text.contains("--container"), "{text}");
+    let secret = reading.rsplit_once("sig=").unwrap().1;
+    assert!(!text.contains(secret), "{text}");
+    let text = failure("azureBlob", with(&all.replace("sig=", "sig=AAAA")));
+    assert!(text.contains("--sas-token") && !text.contains("sig=AAAA"), "{text}");
+}
+
+#[test]
 fn errors_name_what_to_change() {
     let Some(server) = Azure::start("azure errors") else { return };
     server.make_container("kcont");

@@ -7,8 +7,8 @@ use kopist_blob::{
     BlobId, BlobStore, ByteRange, PutOptions, RetryPolicy, StorageConfig, in_parallel, list_all,
 };
 use kopist_cloud::{ConnectOptions, create};
-use kopist_testkit::proxy::{Faults, Proxy};
-use kopist_testkit::servers::{B2, B2_KEY, B2_KEY_ID, Dav, S3};
+use kopist_testkit::proxy::{Faults, Line, Proxy, Weather};
+use kopist_testkit::servers::{Azure, B2, B2_KEY, B2_KEY_ID, Dav, Drive, Gcs, S3, Sftp};
 use serde_json::{Value, json};
 
 /// Blobs of each round.
@@ -52,32 +52,35 @@ fn content(n: usize) -> Vec<u8> {
 fn endures(proxy: &Proxy, store: &dyn BlobStore) {
     for (name, faults) in troubles() {
         proxy.set(faults);
-        let ids: Vec<(usize, BlobId)> =
-            (0..BLOBS).map(|n| (n, format!("p{n:031x}").into())).collect();
-        in_parallel(&ids, 8, |(n, id)| {
-            store.put(id, &[&content(*n)], &PutOptions::default())?;
-            Ok(())
-        })
-        .unwrap_or_else(|error| panic!("{name}: {error}"));
-        in_parallel(&ids, 8, |(n, id)| {
-            assert_eq!(store.get(id, ByteRange::Full)?, content(*n), "{name}");
-            if *n > 10 {
-                let part = store.get(id, ByteRange::Bounded { offset: 3, length: 5 })?;
-                assert_eq!(part, content(*n)[3..8], "{name}");
-            }
-            assert_eq!(store.metadata(id)?.length, content(*n).len() as u64, "{name}");
-            Ok(())
-        })
-        .unwrap_or_else(|error| panic!("{name}: {error}"));
-        let listed = list_all(store, "p").unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert_eq!(listed.len(), BLOBS, "{name}");
-        in_parallel(&ids, 8, |(_, id)| store.delete(id))
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        works(name, store);
         proxy.set(Faults::default());
         assert!(list_all(store, "").unwrap().is_empty(), "{name}");
     }
     let faults = proxy.traffic().faults.load(std::sync::atomic::Ordering::Relaxed);
     assert!(faults > 100, "only {faults} faults");
+}
+
+fn works(name: &str, store: &dyn BlobStore) {
+    let ids: Vec<(usize, BlobId)> = (0..BLOBS).map(|n| (n, format!("p{n:031x}").into())).collect();
+    in_parallel(&ids, 8, |(n, id)| {
+        store.put(id, &[&content(*n)], &PutOptions::default())?;
+        Ok(())
+    })
+    .unwrap_or_else(|error| panic!("{name}: {error}"));
+    in_parallel(&ids, 8, |(n, id)| {
+        assert_eq!(store.get(id, ByteRange::Full)?, content(*n), "{name}");
+        if *n > 10 {
+            let part = store.get(id, ByteRange::Bounded { offset: 3, length: 5 })?;
+            assert_eq!(part, content(*n)[3..8], "{name}");
+        }
+        assert_eq!(store.metadata(id)?.length, content(*n).len() as u64, "{name}");
+        Ok(())
+    })
+    .unwrap_or_else(|error| panic!("{name}: {error}"));
+    let listed = list_all(store, "p").unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert_eq!(listed.len(), BLOBS, "{name}");
+    in_parallel(&ids, 8, |(_, id)| store.delete(id))
+        .unwrap_or_else(|error| panic!("{name}: {error}"));
 }
 
 #[test]
@@ -107,6 +110,61 @@ fn webdav_endures_a_bad_network() {
     let mut config = server.config("d", false);
     config["url"] = json!(format!("http://{}/d", proxy.address()));
     endures(&proxy, &*patient("webdav", config));
+}
+
+#[test]
+fn gcs_endures_a_bad_network() {
+    let Some(server) = Gcs::start("gcs faults") else { return };
+    server.make_bucket("gbucket");
+    let proxy = Proxy::start(server.server.port(), Faults::default());
+    let config = json!({"bucket": "gbucket", "endpoint": format!("http://{}", proxy.address())});
+    endures(&proxy, &*patient("gcs", config));
+}
+
+#[test]
+fn azure_endures_a_bad_network() {
+    let Some(server) = Azure::start("azure faults") else { return };
+    server.make_container("kcont");
+    let proxy = Proxy::start(server.server.port(), Faults::default());
+    endures(&proxy, &*patient("azureBlob", server.config_at(proxy.port(), "kcont", "x/")));
+}
+
+#[test]
+fn gdrive_endures_a_bad_network() {
+    let Some(server) = Drive::start("gdrive faults") else { return };
+    let proxy = Proxy::start(server.server.port(), Faults::default());
+    let config = json!({
+        "folderID": "folder1", "credentials": server.service_account(),
+        "endpoint": format!("http://{}", proxy.address()),
+    });
+    endures(&proxy, &*patient("gdrive", config));
+}
+
+/// Inside of SSH nothing can be told apart, so whole connections break, each after some hundred
+/// kilobytes.
+#[test]
+fn sftp_endures_a_bad_network() {
+    let Some(server) = Sftp::start("sftp faults", &["ed25519"]) else { return };
+    let line = Line::start(server.server.port(), Weather::default());
+    let mut config = server.config("r");
+    let hosts = std::fs::read_to_string(&server.known_hosts).unwrap();
+    let port = |port: u16| format!("]:{port} ");
+    config["knownHostsData"] =
+        json!(hosts.replace(&port(server.server.port()), &port(line.port())));
+    config["port"] = json!(line.port());
+    let store = patient("sftp", config);
+    let often = Weather { cut_sending: 400_000, ..Weather::default() };
+    let lost = Weather { cut_receiving: 200_000, ..Weather::default() };
+    let slow = Weather { slow: Duration::from_millis(1), cut_receiving: 400_000, ..often };
+    for (name, weather) in [("cut", often), ("answers lost", lost), ("slow as well", slow)] {
+        line.set(weather);
+        line.break_all();
+        works(name, &*store);
+        line.set(Weather::default());
+        line.break_all();
+        assert!(list_all(&store, "").unwrap().is_empty(), "{name}");
+    }
+    assert!(line.breaks() > 20, "only {} breaks", line.breaks());
 }
 
 /// A storm: nothing works for a while, then everything does again.

@@ -6,6 +6,7 @@
 mod azure;
 mod b2;
 mod connections;
+mod errors;
 mod faults;
 mod gcs;
 mod gdrive;

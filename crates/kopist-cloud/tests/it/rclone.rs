@@ -24,6 +24,20 @@ fn keeps_the_promises_of_stores() {
     lists_many(&*make("rclone", config(&folder.path().join("many"))), 1500);
 }
 
+/// rclone refuses a file in a directory that is missing before it has read the file.
+#[test]
+fn large_blobs_may_be_the_first_of_their_directory() {
+    let Some(_) = find_or_skip("rclone", "rclone and large blobs") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let store = make("rclone", config(folder.path()));
+    let data = vec![7; 24 << 20];
+    for start in ["p1", "p2", "q1"] {
+        let id = format!("{start}{}-s1", "0".repeat(30)).into();
+        store.put(&id, &[&data], &PutOptions::default()).unwrap();
+        assert_eq!(store.metadata(&id).unwrap().length, data.len() as u64);
+    }
+}
+
 #[test]
 fn a_configuration_can_be_embedded() {
     let Some(_) = find_or_skip("rclone", "rclone with a configuration") else { return };

@@ -37,7 +37,8 @@ pub(super) fn read_head_or_end(stream: &mut impl Read) -> io::Result<Option<Vec<
     Ok(Some(head))
 }
 
-fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+/// A header of a head, by its name in any case.
+pub(super) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.lines().skip(1).find_map(|line| {
         let (known, value) = line.split_once(':')?;
         known.eq_ignore_ascii_case(name).then(|| value.trim())
@@ -92,6 +93,17 @@ impl Message {
     pub(super) fn method(&self) -> &str {
         let end = self.head.iter().position(|byte| *byte == b' ').unwrap_or(0);
         std::str::from_utf8(&self.head[..end]).unwrap_or_default()
+    }
+
+    /// The target of a request: its path and query.
+    pub(super) fn target(&self) -> String {
+        let text = String::from_utf8_lossy(&self.head);
+        text.split(' ').nth(1).unwrap_or_default().to_owned()
+    }
+
+    /// A header, by its name in any case.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        header(std::str::from_utf8(&self.head).ok()?, name)
     }
 
     /// Whether another request may follow.

@@ -4,14 +4,22 @@
 //! It stands before one server. Clients are pointed at [`Proxy::address`]; those that insist on
 //! a host of their own are told to use it as their proxy ([`Proxy::start_for_hosts`]), and it
 //! ends their TLS itself.
+//!
+//! What is not HTTP goes through a [`Line`], which only knows bytes; and a service that no
+//! program here can play is a [`Stub`].
 
+mod line;
 mod message;
+mod stub;
 
-use std::io::{self, Read, Write};
+pub use line::{Line, Weather};
+pub use stub::{Asked, Stub};
+
+use std::io::{self, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -39,7 +47,14 @@ pub struct Faults {
     pub slow: f64,
     /// What each request takes longer.
     pub latency: Duration,
+    /// So many requests pass before anything of this begins.
+    pub spared: u64,
+    /// Requests with another token than this are answered with 401, whatever else is set.
+    pub bearer: Option<String>,
 }
+
+/// How long something may take that is sure to come.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What has passed.
 #[derive(Debug, Default)]
@@ -60,6 +75,7 @@ struct Shared {
     faults: Mutex<Faults>,
     traffic: Traffic,
     random: AtomicU64,
+    spared: AtomicU64,
     stopped: AtomicBool,
 }
 
@@ -101,6 +117,7 @@ impl Proxy {
             faults: Mutex::new(faults),
             traffic: Traffic::default(),
             random: AtomicU64::new(1),
+            spared: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
         });
         let running = Arc::clone(&shared);
@@ -130,12 +147,33 @@ impl Proxy {
 
     /// Changes what goes wrong from now on.
     pub fn set(&self, faults: Faults) {
-        *self.shared.faults.lock().expect("no panic while it was held") = faults;
+        let mut held = self.shared.faults.lock().expect("no panic while it was held");
+        self.shared.spared.store(faults.spared, Ordering::Relaxed);
+        *held = faults;
+    }
+
+    /// Waits until so many more requests have come.
+    pub fn wait_for_requests(&self, count: u64) {
+        wait_for(&self.shared.traffic.requests, count, "requests");
+    }
+
+    /// Waits until so many more things have gone wrong.
+    pub fn wait_for_faults(&self, count: u64) {
+        wait_for(&self.shared.traffic.faults, count, "faults");
     }
 
     /// What has passed.
     pub fn traffic(&self) -> &Traffic {
         &self.shared.traffic
+    }
+}
+
+/// Waits until a counter has grown by so much.
+fn wait_for(counter: &AtomicU64, count: u64, what: &str) {
+    let (start, wanted) = (Instant::now(), counter.load(Ordering::Relaxed) + count);
+    while counter.load(Ordering::Relaxed) < wanted {
+        assert!(start.elapsed() < PATIENCE, "no {count} more {what} come");
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -163,8 +201,18 @@ impl Shared {
         happens
     }
 
+    /// What may go wrong with the next request.
     fn faults(&self) -> Faults {
-        self.faults.lock().expect("no panic while it was held").clone()
+        let held = self.faults.lock().expect("no panic while it was held");
+        let left = |left: u64| left.checked_sub(1);
+        if self.spared.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).is_ok() {
+            return Faults {
+                latency: held.latency,
+                bearer: held.bearer.clone(),
+                ..Faults::default()
+            };
+        }
+        held.clone()
     }
 }
 
@@ -186,9 +234,35 @@ fn accept(
     serve(StreamOwned::new(connection, client), shared)
 }
 
+/// Somebody to talk to, read in large pieces.
+struct Peer<S>(BufReader<S>);
+
+impl<S: Read> Peer<S> {
+    fn new(stream: S) -> Self {
+        Self(BufReader::with_capacity(64 << 10, stream))
+    }
+}
+
+impl<S: Read> Read for Peer<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl<S: Write> Write for Peer<S> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.0.get_mut().write(data)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.get_mut().flush()
+    }
+}
+
 /// Serves the requests of one connection until something ends it.
-fn serve(mut client: impl Read + Write, shared: &Shared) -> io::Result<()> {
-    let mut server: Option<TcpStream> = None;
+fn serve(client: impl Read + Write, shared: &Shared) -> io::Result<()> {
+    let mut client = Peer::new(client);
+    let mut server: Option<Peer<TcpStream>> = None;
     loop {
         let Some(head) = message::read_head_or_end(&mut client)? else { return Ok(()) };
         let faults = shared.faults();
@@ -201,8 +275,15 @@ fn serve(mut client: impl Read + Write, shared: &Shared) -> io::Result<()> {
         }
         let request = Message::read_request(&head, &mut client)?;
         shared.traffic.sent.fetch_add(request.body.len() as u64, Ordering::Relaxed);
-        if shared.happens(faults.refused) {
-            let status = if faults.status == 0 { 503 } else { faults.status };
+        let stranger = faults.bearer.as_ref().is_some_and(|token| {
+            request.header("authorization") != Some(format!("Bearer {token}").as_str())
+        });
+        if stranger || shared.happens(faults.refused) {
+            let status = match faults.status {
+                _ if stranger => 401,
+                0 => 503,
+                status => status,
+            };
             let body = if request.method() == "HEAD" { "" } else { &faults.body };
             write!(
                 client,
@@ -219,7 +300,7 @@ fn serve(mut client: impl Read + Write, shared: &Shared) -> io::Result<()> {
             let upstream = *shared.upstream.lock().expect("no panic while it was held");
             let stream = TcpStream::connect(upstream)?;
             stream.set_nodelay(true)?;
-            stream
+            Peer::new(stream)
         };
         request.write_to(&mut stream)?;
         let answer = Message::read_answer(&request, &mut stream)?;

@@ -181,6 +181,7 @@ pub struct Gcs {
     pub server: Server,
     /// `http://127.0.0.1:port`.
     pub endpoint: String,
+    keeps_generations: bool,
     _folder: tempfile::TempDir,
 }
 
@@ -211,7 +212,8 @@ impl Gcs {
             text(&data),
         ];
         // Its files keep no generations; what needs them asks for memory.
-        let arguments = if test.contains("past") {
+        let keeps_generations = test.contains("past");
+        let arguments = if keeps_generations {
             let mut inside = arguments.to_vec();
             inside.truncate(10);
             inside.extend(["-backend", "memory"]);
@@ -220,12 +222,13 @@ impl Gcs {
             arguments.to_vec()
         };
         let server = Server::start(&program, &arguments, &[], folder.path(), port);
-        Some(Self { server, endpoint, _folder: folder })
+        Some(Self { server, endpoint, keeps_generations, _folder: folder })
     }
 
-    /// Makes a bucket that keeps generations.
+    /// Makes a bucket, which keeps generations if the server can.
     pub fn make_bucket(&self, name: &str) {
-        let body = json!({"name": name, "versioning": {"enabled": true}}).to_string();
+        let versioning = json!({"enabled": self.keeps_generations});
+        let body = json!({"name": name, "versioning": versioning}).to_string();
         let url = format!("{}/storage/v1/b?project=p", self.endpoint);
         curl(&[
             "--request",
@@ -256,6 +259,8 @@ fn curl(arguments: &[&str]) -> String {
 pub struct Azure {
     /// The program.
     pub server: Server,
+    /// With TLS, what it uses.
+    pub certificates: Option<Certificates>,
     _folder: tempfile::TempDir,
 }
 
@@ -267,8 +272,17 @@ pub const AZURE_KEY: &str =
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
 impl Azure {
-    /// Starts it.
+    /// Without TLS.
     pub fn start(test: &str) -> Option<Self> {
+        Self::start_with(test, false)
+    }
+
+    /// With TLS, believing tokens of Entra ID that claim the right things, whoever signed them.
+    pub fn start_believing_tokens(test: &str) -> Option<Self> {
+        Self::start_with(test, true)
+    }
+
+    fn start_with(test: &str, tls: bool) -> Option<Self> {
         let program = find_or_skip("azurite-blob", test)?;
         let folder = folder();
         let port = free_port();
@@ -285,41 +299,63 @@ impl Azure {
             "--disableTelemetry",
             "--silent",
         ];
+        let mut arguments = arguments.to_vec();
+        let certificates = tls.then(|| Certificates::make(folder.path()));
+        if let Some(certificates) = &certificates {
+            arguments.extend(["--cert", text(&certificates.certificate)]);
+            arguments.extend(["--key", text(&certificates.key), "--oauth", "basic"]);
+        }
         let server = Server::start(&program, &arguments, &[], folder.path(), port);
-        Some(Self { server, _folder: folder })
+        Some(Self { server, certificates, _folder: folder })
     }
 
-    /// Makes a container, with a shared access signature for all that the account has.
-    pub fn make_container(&self, name: &str) {
+    /// A shared access signature for some of the rights `rwdlac` on all that the account has.
+    pub fn signature(&self, rights: &str) -> String {
         let expiry = "2099-01-01T00:00:00Z";
-        let text = format!("{AZURE_ACCOUNT}\nrwdlac\nb\nsco\n\n{expiry}\n\n\n2018-11-09\n");
+        let text = format!("{AZURE_ACCOUNT}\n{rights}\nb\nsco\n\n{expiry}\n\n\n2018-11-09\n");
         let signature = base64(&hmac(&azure_key(), text.as_bytes()));
         let signature = signature.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+        format!("sv=2018-11-09&ss=b&srt=sco&sp={rights}&se={expiry}&sig={signature}")
+    }
+
+    /// Makes a container.
+    pub fn make_container(&self, name: &str) {
         let host = format!("{AZURE_ACCOUNT}.{}", self.domain());
+        let scheme = if self.certificates.is_some() { "https" } else { "http" };
+        let signature = self.signature("rwdlac");
         curl(&[
+            "--insecure",
             "--request",
             "PUT",
             "--header",
             "content-length: 0",
             "--resolve",
             &format!("{host}:127.0.0.1"),
-            &format!(
-                "http://{host}/{name}?restype=container&sv=2018-11-09&ss=b&srt=sco&sp=rwdlac\
-                 &se={expiry}&sig={signature}"
-            ),
+            &format!("{scheme}://{host}/{name}?restype=container&{signature}"),
         ]);
     }
 
     /// The domain below which the account is a host.
     pub fn domain(&self) -> String {
-        format!("blob.localhost:{}", self.server.port())
+        Self::domain_at(self.server.port())
+    }
+
+    /// The same through another port of this machine.
+    pub fn domain_at(port: u16) -> String {
+        format!("blob.localhost:{port}")
     }
 
     /// The settings of a store in a container.
     pub fn config(&self, container: &str, prefix: &str) -> Value {
+        self.config_at(self.server.port(), container, prefix)
+    }
+
+    /// The same through another port of this machine.
+    pub fn config_at(&self, port: u16, container: &str, prefix: &str) -> Value {
         json!({
             "container": container, "prefix": prefix, "storageAccount": AZURE_ACCOUNT,
-            "storageKey": AZURE_KEY, "storageDomain": self.domain(), "doNotUseTLS": true,
+            "storageKey": AZURE_KEY, "storageDomain": Self::domain_at(port),
+            "doNotUseTLS": self.certificates.is_none(),
         })
     }
 }

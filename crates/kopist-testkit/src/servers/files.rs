@@ -60,8 +60,8 @@ impl Dav {
         .expect("its configuration");
         write_password(base, auth);
         give_to_nobody(base);
-        let arguments =
-            ["-f", text(&base.join("httpd.conf")), "-D", "FOREGROUND"].map(str::to_owned);
+        // One process, so that killing it leaves no children that go on serving.
+        let arguments = ["-f", text(&base.join("httpd.conf")), "-X"].map(str::to_owned);
         let server = Server::start(&program, &arguments, &[], base, port);
         let scheme = if tls { "https" } else { "http" };
         let host = if tls { "localhost" } else { "127.0.0.1" };
@@ -128,7 +128,7 @@ fn configuration(base: &Path, port: u16, tls: Option<&Certificates>, auth: &str)
     out.extend([format!(
         "ServerRoot {base}\nPidFile {base}/httpd.pid\nListen 127.0.0.1:{port}\n\
          ServerName localhost\nDavLockDB {base}/lock/db\nDocumentRoot {base}/dav\n\
-         ErrorLog {base}/error.log\nMaxRequestWorkers 150\n"
+         ErrorLog {base}/error.log\nThreadsPerChild 64\nMaxRequestWorkers 64\n"
     )]);
     if is_root() {
         out += "User nobody\nGroup nogroup\n";

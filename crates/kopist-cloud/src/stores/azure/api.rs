@@ -17,7 +17,8 @@ const VERSION: &str = "2021-12-02";
 const SETTINGS: Settings = Settings {
     address: "--storage-account and --storage-domain",
     trust: "SSL_CERT_FILE",
-    credentials: "--storage-key, --sas-token, or --tenant-id, --client-id and their secret",
+    credentials: "--storage-key, --sas-token, or --tenant-id, --client-id and --client-secret, \
+                  --client-cert or --azure-federated-token-file",
     place: "--container",
 };
 

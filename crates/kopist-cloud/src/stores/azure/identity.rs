@@ -1,21 +1,31 @@
 //! Who asks.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::{SignedDuration, Timestamp};
 use kopist_blob::{BlobError, Operation};
 use parking_lot::Mutex;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde::Deserialize;
-use sha2::Sha256;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use super::config::Config;
 use crate::http::{Client, Request, Trust, query};
+use crate::jwt::{self, Algorithm};
 use crate::settings::Secret;
 use crate::site::{Meaning, Refusal, Site};
 
 /// Tokens are renewed when they hold for less than this.
 const MARGIN: SignedDuration = SignedDuration::from_mins(5);
+
+/// How long a claim of ours may be used.
+const LIFE: SignedDuration = SignedDuration::from_mins(10);
+
+/// How a claim is presented (RFC 7523).
+const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// For what a token is asked.
 const SCOPE: &str = "https://storage.azure.com/.default";
@@ -43,6 +53,11 @@ enum Proof {
     Secret(Secret),
     /// A file whose contents somebody keeps fresh.
     FederatedFile(String),
+    /// The key of a certificate that is registered, and the certificate's SHA-256.
+    Certificate {
+        key: Secret,
+        hash: String,
+    },
 }
 
 #[derive(Deserialize)]
@@ -74,10 +89,8 @@ impl Identity {
         let proof = if named && !config.client_secret.is_empty() {
             Proof::Secret(config.client_secret.clone())
         } else if named && !config.client_certificate.is_empty() {
-            return Err(site.invalid(
-                "client certificates are not supported yet; use --client-secret or \
-                 --azure-federated-token-file",
-            ));
+            certificate(&config.client_certificate)
+                .map_err(|what| site.invalid(format!("--client-cert cannot be used: {what}")))?
         } else if named && !config.azure_federated_token_file.is_empty() {
             Proof::FederatedFile(config.azure_federated_token_file.clone())
         } else {
@@ -112,7 +125,29 @@ impl Identity {
     }
 }
 
+/// A certificate and its key, in one text of PEM.
+fn certificate(text: &Secret) -> Result<Proof, String> {
+    let pem = text.expose();
+    let certificate = CertificateDer::from_pem_slice(pem.as_bytes())
+        .map_err(|_| "there is no certificate in PEM in it (PKCS #12 is not supported)")?;
+    jwt::read_key(pem)?;
+    let hash = URL_SAFE_NO_PAD.encode(Sha256::digest(&certificate));
+    Ok(Proof::Certificate { key: text.clone(), hash })
+}
+
 impl TokenSource {
+    /// A claim that we are the client, signed with the key of its certificate.
+    fn assertion(&self, key: &Secret, hash: &str) -> Result<String, String> {
+        let now = crate::clock::now();
+        let random = getrandom::u64().map_err(|error| error.to_string())?;
+        let claim = json!({
+            "aud": self.url, "iss": self.client_id, "sub": self.client_id,
+            "jti": format!("{random:016x}-{}", now.as_nanosecond()),
+            "nbf": now.as_second() - 60, "exp": (now + LIFE).as_second(),
+        });
+        jwt::sign(Algorithm::Ps256, json!({"x5t#S256": hash}), &claim, key.expose())
+    }
+
     pub(super) fn header(&self) -> Result<String, BlobError> {
         // Held while a new one is fetched, so that only one thread does it.
         let mut held = self.held.lock();
@@ -142,11 +177,15 @@ impl TokenSource {
                 assertion = std::fs::read_to_string(file).map_err(|error| {
                     self.site.invalid(format!("--azure-federated-token-file, {file}: {error}"))
                 })?;
-                form.push((
-                    "client_assertion_type",
-                    "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-                ));
+                form.push(("client_assertion_type", ASSERTION));
                 form.push(("client_assertion", assertion.trim()));
+            }
+            Proof::Certificate { key, hash } => {
+                assertion = self.assertion(key, hash).map_err(|what| {
+                    self.site.invalid(format!("--client-cert cannot sign: {what}"))
+                })?;
+                form.push(("client_assertion_type", ASSERTION));
+                form.push(("client_assertion", &assertion));
             }
         }
         let form = query(&form);

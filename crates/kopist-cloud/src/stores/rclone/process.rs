@@ -76,8 +76,7 @@ impl Process {
     ) -> Result<Self, BlobError> {
         // Our own connection is to the certificate that we make; rclone's go out.
         let ours = ExtraRoots::default();
-        let site =
-            Site { kind: KIND, name: name.to_owned(), settings: SETTINGS, roots: ours.clone() };
+        let site = Site { kind: KIND, name: name.to_owned(), settings: SETTINGS, roots: ours };
         let cannot =
             |what: &dyn std::fmt::Display| site.invalid(format!("cannot start rclone: {what}"));
         let folder = tempfile::Builder::new()
@@ -105,7 +104,7 @@ impl Process {
         let pair = format!("{user}:{}", password.expose());
         let authorization = Secret::from(format!("Basic {}", STANDARD.encode(pair)));
         let trust = Trust::Fingerprint(fingerprint.clone());
-        let control = Client::new(&control_url, &trust, site)?;
+        let control = Client::new(&control_url, &trust, site.clone())?;
         let dav = webdav::Config {
             url: files_url,
             username: user,
@@ -114,7 +113,7 @@ impl Process {
             atomic_writes: config.atomic_writes,
             sharding: config.sharding.clone(),
         };
-        let files = DavTree::new(&dav, name, KIND, ours)?;
+        let files = DavTree::new(&dav, site)?;
         let child = Mutex::new(child);
         Ok(Self { files, control, control_url, authorization, child, _folder: folder })
     }

@@ -24,6 +24,7 @@ use kopist_blob::{BlobError, BlobStore, StorageConfig};
 
 use super::Context;
 use super::sharded::ShardedStore;
+use crate::site::Site;
 pub(super) use config::Config;
 pub(super) use tree::DavTree;
 
@@ -33,6 +34,12 @@ pub(super) fn open(
 ) -> Result<Arc<dyn BlobStore>, BlobError> {
     let config = Config::from_storage(storage)?;
     let name = config.display_name();
-    let tree = DavTree::new(&config, &name, config::KIND, context.roots.clone())?;
+    let site = Site {
+        kind: config::KIND,
+        name: name.clone(),
+        settings: tree::SETTINGS,
+        roots: context.roots.clone(),
+    };
+    let tree = DavTree::new(&config, site)?;
     Ok(Arc::new(ShardedStore::new(tree, storage, name, &config.sharding, context)))
 }

@@ -1,21 +1,26 @@
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use kopist_blob::{BlobError, BlobId, ByteRange, Operation, Target};
+use parking_lot::Mutex;
 
 use super::auth::Auth;
 use super::config::Config;
 use super::multistatus::{self, Resource};
-use crate::ExtraRoots;
 use crate::http::{Answer, Client, Fetched, Request, encode_path, length, read};
 use crate::site::{Meaning, Refusal, Settings, Site};
 use crate::stores::sharded::{Entry, Stat, Tree};
 
-const SETTINGS: Settings = Settings {
+pub(super) const SETTINGS: Settings = Settings {
     address: "--url",
     trust: "SSL_CERT_FILE (or trustedServerCertificateFingerprint)",
     credentials: "--webdav-username and --webdav-password",
     place: "the collection at --url",
 };
+
+/// Bodies up to this size reach a server whole even if it answers before it has read them.
+const SMALL: u64 = 32 << 10;
 
 /// Files behind a web server.
 #[derive(Debug)]
@@ -27,16 +32,12 @@ pub(in crate::stores) struct DavTree {
     /// Path of the collection, encoded, without a `/` at its end.
     base: String,
     atomic: bool,
+    /// Collections below the root that are known to exist.
+    collections: Mutex<HashSet<String>>,
 }
 
 impl DavTree {
-    pub(in crate::stores) fn new(
-        config: &Config,
-        name: &str,
-        kind: &'static str,
-        roots: ExtraRoots,
-    ) -> Result<Self, BlobError> {
-        let site = Site { kind, name: name.to_owned(), settings: SETTINGS, roots };
+    pub(in crate::stores) fn new(config: &Config, site: Site) -> Result<Self, BlobError> {
         let Some((scheme @ ("http" | "https"), rest)) = config.url.split_once("://") else {
             return Err(site.invalid("url must begin with http:// or https://"));
         };
@@ -53,7 +54,8 @@ impl DavTree {
         let path = path.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
         let base = if path.is_empty() { String::new() } else { format!("/{path}") };
         let client = Client::new(&server, &config.trust(), site)?;
-        Ok(Self { client, auth, server, base, atomic: config.atomic_writes })
+        let (atomic, collections) = (config.atomic_writes, Mutex::default());
+        Ok(Self { client, auth, server, base, atomic, collections })
     }
 
     fn site(&self) -> &Site {
@@ -101,6 +103,10 @@ impl DavTree {
         let mut refusal = Refusal::by_status(answer);
         // Servers answer so while another request holds a lock or makes a directory.
         if matches!(answer.status, 409 | 423) {
+            refusal.meaning = Meaning::Passing;
+        }
+        // So rclone says that its remote took only a part of a file.
+        if answer.status == 405 && operation == Operation::Put && self.site().kind == "rclone" {
             refusal.meaning = Meaning::Passing;
         }
         if matches!(answer.status, 404 | 410) && !matches!(target, Target::Blob(_)) {
@@ -180,12 +186,22 @@ impl DavTree {
         data: &[&[u8]],
         target: &Target,
     ) -> Result<Answer, BlobError> {
+        let parent = path.rsplit_once('/').map(|(parent, _)| parent);
+        let known = parent.is_none_or(|parent| self.collections.lock().contains(parent));
+        // Servers such as rclone refuse a file whose collection is missing before they have read
+        // it, and hang up; of a large one we would never hear why.
+        if !known && length(data) > SMALL {
+            self.make_parents(path, target)?;
+        }
         let mut answer = self.put(file, data, target)?;
         if matches!(answer.status, 403 | 404 | 409) && path.contains('/') {
             self.make_parents(path, target)?;
             answer = self.put(file, data, target)?;
         }
         if answer.is_success() {
+            if let (false, Some(parent)) = (known, parent) {
+                self.collections.lock().insert(parent.to_owned());
+            }
             Ok(answer)
         } else if matches!(answer.status, 404 | 409) && !path.contains('/') {
             Err(self.no_collection(&answer, target))

@@ -1,24 +1,18 @@
-//! Who we are to Google: a service account or a user, from a file, from the configuration, or
-//! from the machine we run on.
+//! Who asks, and the token that shows it.
 
 use std::fmt;
 use std::path::PathBuf;
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::KeyPair;
-use aws_lc_rs::signature::RSA_PKCS1_SHA256;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
-use kopist_blob::{BlobError, Operation, Target};
+use kopist_blob::{BlobError, Operation};
 use parking_lot::Mutex;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject as _;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::external::External;
 use crate::http::{Answer, Client, Request, Trust, query};
+use crate::jwt::{self, Algorithm};
 use crate::settings::Secret;
 use crate::site::{Meaning, Refusal, Site};
 
@@ -50,6 +44,8 @@ enum Source {
     Nobody,
     ServiceAccount(ServiceAccount),
     User(User),
+    /// Somebody else vouches for us.
+    External(Box<External>),
     /// The metadata service of a machine at Google.
     Machine {
         base: String,
@@ -75,11 +71,13 @@ struct User {
     token_uri: String,
 }
 
+/// What is bought.
 #[derive(Deserialize)]
-struct Token {
-    access_token: Secret,
+pub(super) struct Token {
+    pub(super) access_token: Secret,
+    /// In seconds; 0 if nobody says.
     #[serde(default)]
-    expires_in: i64,
+    pub(super) expires_in: i64,
 }
 
 impl Identity {
@@ -163,20 +161,46 @@ impl Identity {
                     query(&[("scopes", self.scope)])
                 );
                 let request = Request::new("GET", url).header("metadata-flavor", "Google");
-                self.answer(base, &request)
+                self.ask(base, &request)
             }
+            Source::External(external) => external.fetch(self),
         }
     }
 
-    fn buy(&self, uri: &str, form: &str) -> Result<Token, BlobError> {
+    pub(super) fn site(&self) -> &Site {
+        &self.site
+    }
+
+    pub(super) fn scope(&self) -> &'static str {
+        self.scope
+    }
+
+    /// Sends a form to a seller of tokens.
+    pub(super) fn buy(&self, uri: &str, form: &str) -> Result<Token, BlobError> {
         let parts = [form.as_bytes()];
         let request = Request::new("POST", uri)
             .header("content-type", "application/x-www-form-urlencoded")
             .body(&parts);
-        self.answer(uri, &request)
+        self.ask(uri, &request)
     }
 
-    fn answer(&self, base: &str, request: &Request<'_>) -> Result<Token, BlobError> {
+    /// Asks a service that sells tokens or what they are bought with.
+    pub(super) fn ask<T: DeserializeOwned>(
+        &self,
+        base: &str,
+        request: &Request<'_>,
+    ) -> Result<T, BlobError> {
+        let answer = self.fetch_bytes(base, request)?;
+        serde_json::from_slice(&answer.body)
+            .map_err(|_| self.site.nonsense("no token in it", Operation::Open, &self.site.target()))
+    }
+
+    /// The same, whatever the answer is.
+    pub(super) fn fetch_bytes(
+        &self,
+        base: &str,
+        request: &Request<'_>,
+    ) -> Result<Answer, BlobError> {
         let target = self.site.target();
         let client = Client::new(base, &Trust::System, self.site.clone())?;
         let answer = client.send(request, Operation::Open, &target)?;
@@ -184,16 +208,19 @@ impl Identity {
             let refusal = token_refusal(&answer);
             return Err(self.site.refused(&refusal, Operation::Open, &target));
         }
-        serde_json::from_slice(&answer.body)
-            .map_err(|_| self.site.nonsense("no token in it", Operation::Open, &target))
+        Ok(answer)
     }
 }
 
-/// How a server of tokens refuses: RFC 6749, section 5.2.
+/// How a server of tokens refuses: RFC 6749, section 5.2, or as Google's services do.
 fn token_refusal(answer: &Answer) -> Refusal {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let text = |key: &str| body.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let (code, message) = (text("error"), text("error_description"));
+    let text = |paths: [&str; 2]| {
+        let found = paths.iter().find_map(|path| body.pointer(path)?.as_str());
+        found.unwrap_or_default().to_owned()
+    };
+    let code = text(["/error", "/error/status"]);
+    let message = text(["/error_description", "/error/message"]);
     let meaning = match Meaning::of_status(answer.status) {
         Meaning::Passing => Meaning::Passing,
         // Google's words for a clock that is wrong.
@@ -218,9 +245,14 @@ impl Source {
                 serde_json::from_value(value).map(Self::ServiceAccount).map_err(unusable)
             }
             "authorized_user" => serde_json::from_value(value).map(Self::User).map_err(unusable),
+            "external_account" => {
+                let external: External = serde_json::from_value(value).map_err(unusable)?;
+                external.check(place, site)?;
+                Ok(Self::External(Box::new(external)))
+            }
             other => Err(site.invalid(format!(
-                "{place} are of the kind {other:?}; kopist knows service_account and \
-                 authorized_user"
+                "{place} are of the kind {other:?}; kopist knows service_account, \
+                 authorized_user and external_account"
             ))),
         }
     }
@@ -262,7 +294,7 @@ impl ServiceAccount {
     /// A claim that we are the account, signed with its key (RFC 7523).
     fn assertion(&self, scope: &str) -> Result<String, String> {
         let now = crate::clock::now();
-        let mut header = json!({"alg": "RS256", "typ": "JWT"});
+        let mut header = json!({});
         if !self.private_key_id.is_empty() {
             header["kid"] = json!(self.private_key_id);
         }
@@ -273,183 +305,7 @@ impl ServiceAccount {
             "iat": now.as_second(),
             "exp": (now + LIFE).as_second(),
         });
-        sign_jwt(&header, &claim, self.private_key.expose())
-    }
-}
-
-/// A token of JSON, signed with RSA and SHA-256. The key is PEM.
-pub(crate) fn sign_jwt(header: &Value, claim: &Value, key: &str) -> Result<String, String> {
-    let text = format!(
-        "{}.{}",
-        URL_SAFE_NO_PAD.encode(header.to_string()),
-        URL_SAFE_NO_PAD.encode(claim.to_string())
-    );
-    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|_| "it is no PEM")?;
-    let key = match &key {
-        PrivateKeyDer::Pkcs1(key) => KeyPair::from_der(key.secret_pkcs1_der()),
-        PrivateKeyDer::Pkcs8(key) => KeyPair::from_pkcs8(key.secret_pkcs8_der()),
-        _ => return Err("it is not RSA".to_owned()),
-    };
-    let key = key.map_err(|_| "it is no RSA key that can be used")?;
-    let mut signature = vec![0; key.public_modulus_len()];
-    key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature)
-        .map_err(|_| "signing failed")?;
-    Ok(format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature)))
-}
-
-/// How Google's services refuse: `{"error": {"code", "message", "errors": [{"reason"}]}}`.
-pub(crate) fn refusal(answer: &Answer) -> Refusal {
-    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let error = body.get("error").cloned().unwrap_or_default();
-    let reason = error
-        .pointer("/errors/0/reason")
-        .and_then(Value::as_str)
-        .or_else(|| error.get("status").and_then(Value::as_str))
-        .unwrap_or_default();
-    let message = error.get("message").and_then(Value::as_str).unwrap_or_default();
-    let meaning = match reason {
-        "rateLimitExceeded"
-        | "userRateLimitExceeded"
-        | "sharingRateLimitExceeded"
-        | "backendError"
-        | "internalError" => Meaning::Passing,
-        "quotaExceeded"
-        | "storageQuotaExceeded"
-        | "dailyLimitExceeded"
-        | "teamDriveFileLimitExceeded" => Meaning::Full,
-        "requestedRangeNotSatisfiable" => Meaning::OutOfRange,
-        "conditionNotMet" => Meaning::Exists,
-        _ if message.contains("bucket does not exist") => Meaning::NoPlace,
-        _ => Meaning::of_status(answer.status),
-    };
-    let message = if message.is_empty() { answer.excerpt() } else { message.to_owned() };
-    Refusal::new(answer, meaning, reason, &message)
-}
-
-/// One of Google's services: requests with a token, answers in JSON.
-#[derive(Debug)]
-pub(crate) struct Service {
-    client: Client,
-    identity: Identity,
-    endpoint: String,
-}
-
-impl Service {
-    pub(crate) fn new(endpoint: &str, identity: Identity, site: Site) -> Result<Self, BlobError> {
-        let endpoint = endpoint.trim_end_matches('/').to_owned();
-        let client = Client::new(&endpoint, &Trust::System, site)?;
-        Ok(Self { client, identity, endpoint })
-    }
-
-    pub(crate) fn site(&self) -> &Site {
-        self.client.site()
-    }
-
-    /// The address of a path, which begins with `/`.
-    pub(crate) fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.endpoint)
-    }
-
-    /// Sends a request with the token; if it has expired, once more with a new one.
-    pub(crate) fn send(
-        &self,
-        method: &'static str,
-        url: &str,
-        prepare: &dyn Fn(Request<'static>) -> Request<'static>,
-        body: Option<&[&[u8]]>,
-        operation: Operation,
-        target: &Target,
-    ) -> Result<Answer, BlobError> {
-        let mut renewed = false;
-        loop {
-            let mut request = prepare(Request::new(method, url));
-            if let Some(header) = self.identity.header()? {
-                request = request.header("authorization", header);
-            }
-            let answer = self.client.send(&Request { body, ..request }, operation, target)?;
-            if answer.status == 401 && !renewed && self.identity.forget() {
-                renewed = true;
-                continue;
-            }
-            return Ok(answer);
-        }
-    }
-
-    pub(crate) fn refused(
-        &self,
-        answer: &Answer,
-        operation: Operation,
-        target: &Target,
-    ) -> BlobError {
-        let mut refusal = refusal(answer);
-        // What is to be made or listed cannot be missing itself.
-        let about_bucket = matches!(operation, Operation::Put | Operation::List | Operation::Open);
-        if refusal.meaning == Meaning::Missing && about_bucket {
-            refusal.meaning = Meaning::NoPlace;
-        }
-        self.site().refused(&refusal, operation, target)
-    }
-
-    fn read<T: DeserializeOwned>(
-        &self,
-        answer: &Answer,
-        operation: Operation,
-        target: &Target,
-    ) -> Result<T, BlobError> {
-        if !answer.is_success() {
-            return Err(self.refused(answer, operation, target));
-        }
-        serde_json::from_slice(&answer.body)
-            .map_err(|error| self.site().nonsense(error, operation, target))
-    }
-
-    /// A request whose body, if any, and whose answer are JSON.
-    pub(crate) fn json<T: DeserializeOwned>(
-        &self,
-        method: &'static str,
-        url: &str,
-        body: Option<&Value>,
-        operation: Operation,
-        target: &Target,
-    ) -> Result<T, BlobError> {
-        let text = body.map(Value::to_string).unwrap_or_default();
-        let parts = [text.as_bytes()];
-        let prepare = |request: Request<'static>| match body {
-            Some(_) => request.header("content-type", "application/json"),
-            None => request,
-        };
-        let body = body.map(|_| parts.as_slice());
-        let answer = self.send(method, url, &prepare, body, operation, target)?;
-        self.read(&answer, operation, target)
-    }
-
-    /// Sends what is known of an object and the object itself, in one request.
-    pub(crate) fn multipart<T: DeserializeOwned>(
-        &self,
-        method: &'static str,
-        url: &str,
-        resource: &Value,
-        data: &[&[u8]],
-        operation: Operation,
-        target: &Target,
-    ) -> Result<T, BlobError> {
-        let random = getrandom::u64()
-            .map_err(|error| self.site().remote(operation, target, false, error.to_string()))?;
-        // A line that blobs do not contain, since nobody can know it before.
-        let boundary = format!("kopist-{random:016x}-{:016x}", random.rotate_left(23));
-        let head = format!(
-            "--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{resource}\r\n\
-             --{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n"
-        );
-        let tail = format!("\r\n--{boundary}--\r\n");
-        let mut parts = Vec::with_capacity(data.len() + 2);
-        parts.push(head.as_bytes());
-        parts.extend_from_slice(data);
-        parts.push(tail.as_bytes());
-        let kind = format!("multipart/related; boundary={boundary}");
-        let prepare = |request: Request<'static>| request.header("content-type", kind.as_str());
-        let answer = self.send(method, url, &prepare, Some(&parts), operation, target)?;
-        self.read(&answer, operation, target)
+        jwt::sign(Algorithm::Rs256, header, &claim, self.private_key.expose())
     }
 }
 
@@ -461,8 +317,13 @@ mod tests {
     #[test]
     fn credentials_that_cannot_be_used_are_told_without_secrets() {
         let find = |value: Value| Identity::find(&value, "", "s", site()).unwrap_err().to_string();
+        let text = find(json!({"type": "gdch_service_account"}));
+        assert!(
+            text.contains("gdch_service_account") && text.contains("external_account"),
+            "{text}"
+        );
         let text = find(json!({"type": "external_account"}));
-        assert!(text.contains("external_account") && text.contains("service_account"), "{text}");
+        assert!(text.contains("external_account") && text.contains("a field is missing"), "{text}");
         let text = find(json!({"type": "service_account", "private_key": "hunter2"}));
         assert!(!text.contains("hunter2"), "{text}");
         let text = Identity::find(&Value::Null, "/none", "s", site()).unwrap_err().to_string();

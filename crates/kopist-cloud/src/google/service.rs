@@ -1,0 +1,165 @@
+//! Google's services: requests with a token, answers in JSON.
+
+use kopist_blob::{BlobError, Operation, Target};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::Identity;
+use crate::http::{Answer, Client, Request, Trust};
+use crate::site::{Meaning, Refusal, Site};
+
+/// How Google's services refuse: `{"error": {"code", "message", "errors": [{"reason"}]}}`.
+pub(crate) fn refusal(answer: &Answer) -> Refusal {
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let error = body.get("error").cloned().unwrap_or_default();
+    let reason = error
+        .pointer("/errors/0/reason")
+        .and_then(Value::as_str)
+        .or_else(|| error.get("status").and_then(Value::as_str))
+        .unwrap_or_default();
+    let message = error.get("message").and_then(Value::as_str).unwrap_or_default();
+    let meaning = match reason {
+        "rateLimitExceeded"
+        | "userRateLimitExceeded"
+        | "sharingRateLimitExceeded"
+        | "backendError"
+        | "internalError" => Meaning::Passing,
+        "quotaExceeded"
+        | "storageQuotaExceeded"
+        | "dailyLimitExceeded"
+        | "teamDriveFileLimitExceeded" => Meaning::Full,
+        "requestedRangeNotSatisfiable" => Meaning::OutOfRange,
+        "conditionNotMet" => Meaning::Exists,
+        _ if message.contains("bucket does not exist") => Meaning::NoPlace,
+        _ => Meaning::of_status(answer.status),
+    };
+    let message = if message.is_empty() { answer.excerpt() } else { message.to_owned() };
+    Refusal::new(answer, meaning, reason, &message)
+}
+
+/// One of Google's services: requests with a token, answers in JSON.
+#[derive(Debug)]
+pub(crate) struct Service {
+    client: Client,
+    identity: Identity,
+    endpoint: String,
+}
+
+impl Service {
+    pub(crate) fn new(endpoint: &str, identity: Identity, site: Site) -> Result<Self, BlobError> {
+        let endpoint = endpoint.trim_end_matches('/').to_owned();
+        let client = Client::new(&endpoint, &Trust::System, site)?;
+        Ok(Self { client, identity, endpoint })
+    }
+
+    pub(crate) fn site(&self) -> &Site {
+        self.client.site()
+    }
+
+    /// The address of a path, which begins with `/`.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.endpoint)
+    }
+
+    /// Sends a request with the token; if it has expired, once more with a new one.
+    pub(crate) fn send(
+        &self,
+        method: &'static str,
+        url: &str,
+        prepare: &dyn Fn(Request<'static>) -> Request<'static>,
+        body: Option<&[&[u8]]>,
+        operation: Operation,
+        target: &Target,
+    ) -> Result<Answer, BlobError> {
+        let mut renewed = false;
+        loop {
+            let mut request = prepare(Request::new(method, url));
+            if let Some(header) = self.identity.header()? {
+                request = request.header("authorization", header);
+            }
+            let answer = self.client.send(&Request { body, ..request }, operation, target)?;
+            if answer.status == 401 && !renewed && self.identity.forget() {
+                renewed = true;
+                continue;
+            }
+            return Ok(answer);
+        }
+    }
+
+    pub(crate) fn refused(
+        &self,
+        answer: &Answer,
+        operation: Operation,
+        target: &Target,
+    ) -> BlobError {
+        let mut refusal = refusal(answer);
+        // What is to be made or listed cannot be missing itself.
+        let about_bucket = matches!(operation, Operation::Put | Operation::List | Operation::Open);
+        if refusal.meaning == Meaning::Missing && about_bucket {
+            refusal.meaning = Meaning::NoPlace;
+        }
+        self.site().refused(&refusal, operation, target)
+    }
+
+    fn read<T: DeserializeOwned>(
+        &self,
+        answer: &Answer,
+        operation: Operation,
+        target: &Target,
+    ) -> Result<T, BlobError> {
+        if !answer.is_success() {
+            return Err(self.refused(answer, operation, target));
+        }
+        serde_json::from_slice(&answer.body)
+            .map_err(|error| self.site().nonsense(error, operation, target))
+    }
+
+    /// A request whose body, if any, and whose answer are JSON.
+    pub(crate) fn json<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        url: &str,
+        body: Option<&Value>,
+        operation: Operation,
+        target: &Target,
+    ) -> Result<T, BlobError> {
+        let text = body.map(Value::to_string).unwrap_or_default();
+        let parts = [text.as_bytes()];
+        let prepare = |request: Request<'static>| match body {
+            Some(_) => request.header("content-type", "application/json"),
+            None => request,
+        };
+        let body = body.map(|_| parts.as_slice());
+        let answer = self.send(method, url, &prepare, body, operation, target)?;
+        self.read(&answer, operation, target)
+    }
+
+    /// Sends what is known of an object and the object itself, in one request.
+    pub(crate) fn multipart<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        url: &str,
+        resource: &Value,
+        data: &[&[u8]],
+        operation: Operation,
+        target: &Target,
+    ) -> Result<T, BlobError> {
+        let random = getrandom::u64()
+            .map_err(|error| self.site().remote(operation, target, false, error.to_string()))?;
+        // A line that blobs do not contain, since nobody can know it before.
+        let boundary = format!("kopist-{random:016x}-{:016x}", random.rotate_left(23));
+        let head = format!(
+            "--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{resource}\r\n\
+             --{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n"
+        );
+        let tail = format!("\r\n--{boundary}--\r\n");
+        let mut parts = Vec::with_capacity(data.len() + 2);
+        parts.push(head.as_bytes());
+        parts.extend_from_slice(data);
+        parts.push(tail.as_bytes());
+        let kind = format!("multipart/related; boundary={boundary}");
+        let prepare = |request: Request<'static>| request.header("content-type", kind.as_str());
+        let answer = self.send(method, url, &prepare, Some(&parts), operation, target)?;
+        self.read(&answer, operation, target)
+    }
+}
