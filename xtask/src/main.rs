@@ -12,6 +12,7 @@ mod image;
 mod pages;
 mod sbom;
 mod step;
+mod stores;
 mod test;
 
 use std::{path::Path, process::ExitCode};
@@ -32,6 +33,8 @@ usage: cargo xtask CHORE
                     write the manual page and the completions (bash, zsh, fish) into DIR
   fuzz [SECONDS]    run every fuzz target for SECONDS (default 60)
   bench [ROUNDS]    measure kopist and kopia in turns, print a table (default 3 rounds)
+  bench-s3 [ROUNDS] the same on S3 that is 30 ms away, counting requests (needs versitygw)
+  stores            lint kopist-cloud with each kind of storage alone
 ";
 
 fn main() -> ExitCode {
@@ -49,6 +52,8 @@ fn main() -> ExitCode {
         Some("image-test") => image::test(),
         Some("fuzz") => step::number(rest.first(), 60).and_then(fuzz::run),
         Some("bench") => step::number(rest.first(), 3).and_then(bench::run),
+        Some("bench-s3") => step::number(rest.first(), 3).and_then(bench::run_remote),
+        Some("stores") => stores::run(),
         Some(bench::MEASURE) => bench::measure_child(rest),
         _ => Err(USAGE.into()),
     };

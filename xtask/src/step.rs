@@ -54,6 +54,11 @@ pub(crate) fn build_release() -> Result<PathBuf> {
     Ok(target_directory().join("release/kopist"))
 }
 
+/// The program to be measured: what `KOPIST_TEST_PROGRAM` names, else the release binary, built.
+pub(crate) fn program() -> Result<PathBuf> {
+    std::env::var_os("KOPIST_TEST_PROGRAM").map_or_else(build_release, |named| Ok(named.into()))
+}
+
 /// A directory of this chore's own, empty, on the file system of the build output.
 pub(crate) fn scratch(name: &str) -> Result<tempfile::TempDir> {
     let parent = target_directory().join("xtask");

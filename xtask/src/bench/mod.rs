@@ -5,8 +5,10 @@
 
 mod data;
 mod measure;
+mod remote;
 
 pub(crate) use measure::{MEASURE, measure_child};
+pub(crate) use remote::run as run_remote;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -28,7 +30,7 @@ struct Contestant {
 /// Runs `rounds` rounds over each data set and prints a table.
 pub(crate) fn run(rounds: u64) -> Result {
     let kopia = oracle::find().ok_or("kopia is not on PATH and KOPIA_EXE is not set")?;
-    let kopist = step::build_release()?;
+    let kopist = step::program()?;
     let scratch = step::scratch("bench")?;
     let mut table = String::from(
         "| data | job | wall | CPU | peak memory | kopia | kopist |\n|---|---|---|---|---|---|---|\n",
