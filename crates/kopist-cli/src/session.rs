@@ -186,6 +186,11 @@ impl Session {
     ) -> Result<Repository, CommandError> {
         let store = open_store(config)?;
         let repo = Repository::open(store, password, open_options(app, config));
+        if let Err(kopist_repo::RepoError::UpgradeInProgress { owner, message }) = &repo {
+            // The error itself is a line that scripts look for.
+            app.warn(format!("{message} (upgrade owner: {owner})"));
+            return Err(CommandError::new("repository upgrade in progress"));
+        }
         repo.map_err(open_error)
     }
 

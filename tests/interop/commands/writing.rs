@@ -275,6 +275,8 @@ const THE_REPOSITORY_AND_ITS_CONNECTION: &[Row] = &[
     reads("repository throttle get"),
     changes("repository throttle set --upload-bytes-per-second=unlimited --concurrent-reads=-"),
     fails("repository throttle set --upload-bytes-per-second=fast"),
+    fails("repository throttle set --upload-bytes-per-second=-5"),
+    fails("repository throttle set --concurrent-reads=-5"),
     changes("repository set-parameters --max-pack-size-mb=30 --epoch-advance-on-count=19"),
     changes("repository set-parameters --epoch-min-duration=12h --epoch-refresh-frequency=10m"),
     reads("repository set-parameters"),

@@ -112,7 +112,7 @@ fn change(
 }
 
 /// The limit of a flag; zero is none. `None` if the flag is not given.
-fn limit<T: std::str::FromStr + Default>(
+fn limit<T: std::str::FromStr + Default + PartialOrd>(
     app: &App,
     matches: &Matches,
     flag: &str,
@@ -127,5 +127,11 @@ fn limit<T: std::str::FromStr + Default>(
         let text = go_quote(&text);
         CommandError::new(format!("can't parse the {what} {text}: invalid syntax"))
     };
-    text.parse().map(Some).map_err(|_| text_error())
+    let value: T = text.parse().map_err(|_| text_error())?;
+    if value < T::default() {
+        return Err(CommandError::new(format!(
+            "the {what} cannot be negative; 'unlimited' is no limit"
+        )));
+    }
+    Ok(Some(value))
 }
