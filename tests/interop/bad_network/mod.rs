@@ -1,6 +1,5 @@
-//! Backups and restores while the network, or the server, misbehaves, on every kind of storage
-//! but rclone, which has the line itself: they end whole, or say why not, and what is there
-//! afterwards verifies. This needs no kopia.
+//! Backups and restores while the network, or the server, misbehaves, on every kind of storage:
+//! they end whole, or say why not, and what is there afterwards verifies. This needs no kopia.
 //!
 //! Each storage goes through the same acts ([`survives`]), in a [`Scene`] that knows how its
 //! line can be made to fail and what its server says.
@@ -147,4 +146,9 @@ fn webdav_survives_a_bad_network() {
 #[test]
 fn sftp_survives_a_bad_network() {
     scenes::sftp().into_iter().for_each(survives);
+}
+
+#[test]
+fn rclone_survives_a_bad_network() {
+    scenes::rclone().into_iter().for_each(survives);
 }

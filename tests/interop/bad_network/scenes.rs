@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use kopist_testkit::proxy::{Faults, Line, Proxy, Weather};
-use kopist_testkit::servers::{Azure, B2, B2_KEY, B2_KEY_ID, Dav, Drive, Gcs, S3, Server, Sftp};
+use kopist_testkit::servers::{
+    Azure, B2, B2_KEY, B2_KEY_ID, Dav, Drive, Gcs, S3, Server, Sftp, find_or_skip,
+};
 use serde_json::json;
 
 use crate::place::Place;
@@ -315,4 +317,31 @@ pub(super) fn sftp() -> Option<Scene> {
     let death = vec!["--host and --port"];
     let stage = Stage::Bytes(line);
     Some(Scene { place, expiry, death, stage, server: Played::Sftp(server) })
+}
+
+/// rclone with a bucket, to which it has the bad line.
+pub(super) fn rclone() -> Option<Scene> {
+    find_or_skip("rclone", "rclone and a bad network")?;
+    let server = S3::start("rclone and a bad network")?;
+    server.make_bucket("bucket");
+    let proxy = Proxy::start(server.server.port(), Faults::default());
+    let config = format!(
+        "[remote]\ntype = s3\nprovider = Other\naccess_key_id = {}\nsecret_access_key = {}\n\
+         endpoint = http://{}\nforce_path_style = true\n",
+        S3::KEY_ID,
+        S3::SECRET,
+        proxy.address()
+    );
+    let config = json!({
+        "remotePath": "remote:bucket/x", "startupTimeout": "60s", "atomicWrites": true,
+        "dirShards": null, "embeddedConfig": config,
+        "rcloneArgs": ["--low-level-retries=5"],
+    });
+    let place = Place::by_token("rclone", &config);
+    let body = "<Error><Code>ExpiredToken</Code><Message>The provided token has expired.\
+                </Message></Error>";
+    let stage = Stage::Requests { proxy, expired: (400, body) };
+    let expiry = vec!["the configuration of rclone"];
+    let death = vec!["the configuration of rclone"];
+    Some(Scene { place, expiry, death, stage, server: Played::S3(server) })
 }

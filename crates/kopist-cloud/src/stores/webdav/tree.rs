@@ -99,15 +99,24 @@ impl DavTree {
         }
     }
 
+    /// rclone says 405 to whatever trouble its remote has, and 404 to a request for a file.
+    fn is_rclone(&self) -> bool {
+        self.site().kind == "rclone"
+    }
+
     fn refused(&self, answer: &Answer, operation: Operation, target: &Target) -> BlobError {
         let mut refusal = Refusal::by_status(answer);
         // Servers answer so while another request holds a lock or makes a directory.
         if matches!(answer.status, 409 | 423) {
             refusal.meaning = Meaning::Passing;
         }
-        // So rclone says that its remote took only a part of a file.
-        if answer.status == 405 && operation == Operation::Put && self.site().kind == "rclone" {
+        if answer.status == 405 && self.is_rclone() {
+            let settings = &self.site().settings;
             refusal.meaning = Meaning::Passing;
+            refusal.text = format!(
+                "rclone has trouble with its remote; check {} and {}",
+                settings.credentials, settings.place
+            );
         }
         if matches!(answer.status, 404 | 410) && !matches!(target, Target::Blob(_)) {
             refusal.meaning = Meaning::NoPlace;
@@ -239,6 +248,11 @@ impl Tree for DavTree {
                 match answer.status {
                     200 | 206 => Ok(Fetched::Answer(answer)),
                     416 => Ok(Fetched::OutOfRange(answer)),
+                    404 if self.is_rclone() => {
+                        // Asked for properties, it tells what is missing from what is in trouble.
+                        self.stat(path, id)?;
+                        Err(self.site().nonsense("404 for what exists", Operation::Get, &target))
+                    }
                     _ => Err(self.refused(&answer, Operation::Get, &target)),
                 }
             },
