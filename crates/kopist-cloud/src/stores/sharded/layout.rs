@@ -3,6 +3,7 @@ use std::sync::OnceLock;
 
 use kopist_blob::sharded::{PARAMETERS_FILE, Parameters};
 use kopist_blob::{BlobError, BlobId, ByteRange};
+use parking_lot::Mutex;
 
 use super::Tree;
 
@@ -14,6 +15,7 @@ pub(super) struct Layout {
     known: OnceLock<Parameters>,
     /// For a store that has no `.shards`.
     fallback: Parameters,
+    writing: Mutex<()>,
 }
 
 impl Layout {
@@ -22,6 +24,7 @@ impl Layout {
             store: store.to_owned(),
             known: OnceLock::new(),
             fallback: Parameters::with_shards(shards),
+            writing: Mutex::default(),
         }
     }
 
@@ -41,6 +44,11 @@ impl Layout {
     /// The layout for writing blobs. A blob is never written without `.shards`, since the next
     /// process might look for the blob elsewhere.
     pub(super) fn for_writing(&self, tree: &impl Tree) -> Result<&Parameters, BlobError> {
+        if let Some(known) = self.known.get() {
+            return Ok(known);
+        }
+        // One thread writes it, the others wait and find it known.
+        let _writing = self.writing.lock();
         if let Some(known) = self.known.get() {
             return Ok(known);
         }

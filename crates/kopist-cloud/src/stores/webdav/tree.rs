@@ -106,8 +106,10 @@ impl DavTree {
 
     fn refused(&self, answer: &Answer, operation: Operation, target: &Target) -> BlobError {
         let mut refusal = Refusal::by_status(answer);
-        // Servers answer so while another request holds a lock or makes a directory.
-        if matches!(answer.status, 409 | 423) {
+        // Servers answer so while another request holds a lock or makes a directory; and what is
+        // missing for a put is a collection, or a file that another process replaces just now.
+        let missing = matches!(answer.status, 404 | 410) && operation == Operation::Put;
+        if missing || matches!(answer.status, 409 | 423) {
             refusal.meaning = Meaning::Passing;
         }
         if answer.status == 405 && self.is_rclone() {
