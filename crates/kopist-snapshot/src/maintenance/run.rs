@@ -14,7 +14,8 @@ use kopist_repo::maintenance::{
 };
 use kopist_repo::verify::chance;
 use kopist_repo::{
-    RepoError, Repository, RepositoryWriter, Unreadable, VerifyError, VerifyOptions, WriterOptions,
+    KeyRange, RepoError, Repository, RepositoryWriter, Unreadable, VerifyError, VerifyOptions,
+    WriterOptions,
 };
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -394,8 +395,7 @@ impl Run<'_> {
     fn full(&mut self, parallel: usize) -> Result<()> {
         self.collect(parallel)?;
         self.look_again()?;
-        let now = self.repo.clock().now();
-        if let Some(before) = self.schedule.safe_drop_time(now, self.safety) {
+        if let Some(before) = self.drop_time()? {
             let settle = self.settle_time();
             self.task(task::DROP_DELETED, |run| {
                 Ok(Done::around(drop_deleted(run.repo, before, settle)?))
@@ -437,6 +437,31 @@ impl Run<'_> {
             })?;
         }
         self.clean_up_logs()
+    }
+
+    /// Which tombstones may be dropped; `None` if none may.
+    ///
+    /// A tombstone is at least a second younger than what it buries, so that of something that was
+    /// just written lies ahead of the clock. Without margins it goes too: one run is to leave
+    /// nothing behind.
+    fn drop_time(&self) -> Result<Option<Timestamp>> {
+        /// More than a clock that can be trusted is ahead is an error of somebody's.
+        const AHEAD: SignedDuration = SignedDuration::from_mins(1);
+        let now = self.repo.clock().now();
+        let safe = self.schedule.safe_drop_time(now, self.safety);
+        if self.safety.require_two_gc_cycles {
+            return Ok(safe);
+        }
+        self.repo.refresh()?;
+        let limit = now.saturating_add(AHEAD).unwrap_or(now).as_second();
+        let mut after = None;
+        for entry in self.repo.index().entries(&KeyRange::all()) {
+            let (_, entry) = entry?;
+            if entry.deleted && entry.timestamp <= limit {
+                after = after.max(Some(entry.timestamp + 1));
+            }
+        }
+        Ok(safe.max(after.and_then(|seconds| Timestamp::from_second(seconds).ok())))
     }
 
     fn delete_if_due(&mut self) -> Result<()> {

@@ -217,6 +217,22 @@ fn without_margins_garbage_goes_and_the_rest_stays() {
     }
 }
 
+/// A tombstone is younger than what it buries, also when everything happens in one second.
+#[test]
+fn without_margins_one_run_is_enough() {
+    for version in [FormatVersion::V1, FormatVersion::V2, FormatVersion::V3] {
+        let world = World::new(version);
+        let tree = tempfile::tempdir().unwrap();
+        random_file(&tree.path().join("gone"), 2, 100_000);
+        let only = snapshot(&world.repo, tree.path());
+        world.write(|writer| store::delete_snapshot(writer, &only.id).unwrap());
+        world.full(SafetyParameters::NONE);
+        // What is left are the manifests.
+        let packs = ["p", "q"].map(|kind| blobs(world.store.as_ref(), kind));
+        assert_eq!(packs, [0, 1], "{version:?}");
+    }
+}
+
 #[test]
 fn with_margins_garbage_waits_for_days() {
     let world = World::new(FormatVersion::default());
