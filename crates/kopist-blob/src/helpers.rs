@@ -47,6 +47,15 @@ pub fn delete_all(
     in_parallel(ids, parallelism, |id| store.delete(id))
 }
 
+/// Whether the store holds a blob.
+pub fn exists(store: &dyn BlobStore, id: &BlobId) -> Result<bool, BlobError> {
+    match store.metadata(id) {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Whether the store holds a blob of this prefix. Stops at the first one.
 pub fn any_with_prefix(store: &dyn BlobStore, prefix: &str) -> Result<bool, BlobError> {
     let mut any = false;

@@ -91,7 +91,7 @@ pub use config::{StorageConfig, normalize_keys};
 pub use error::{BlobError, Feature, Operation, Target};
 pub use faulty::{Fault, Faulty, When};
 pub use filesystem::{FilesystemConfig, FilesystemStore};
-pub use helpers::{any_with_prefix, delete_all, in_parallel, list_all, list_prefixes};
+pub use helpers::{any_with_prefix, delete_all, exists, in_parallel, list_all, list_prefixes};
 pub use id::BlobId;
 pub use memory::MemoryStore;
 pub use meta::{BlobMeta, ByteRange, Capacity, Leftovers, PutOptions, Retention};

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use kopist_blob::{
-    BlobError, BlobId, BlobStore, Limits, Metered, RetryPolicy, StorageConfig, list_all,
+    BlobError, BlobId, BlobStore, Limits, Metered, RetryPolicy, StorageConfig, exists, list_all,
 };
 use kopist_cloud::{ConnectError, ConnectOptions, ExtraRoots};
 use kopist_format::format_blob::{BLOBCFG_BLOB, FORMAT_BLOB, FormatVersion};
@@ -161,7 +161,7 @@ fn look(plan: &MoverPlan, context: &Context, storage: &Storage) -> Result<Place,
         }
         Err(error) => return Err(error.into()),
     };
-    if exists(&*store, FORMAT_BLOB)? {
+    if exists(&*store, &FORMAT_BLOB.into())? {
         return Ok(Place::Repository(store));
     }
     let blobs = list_all(&*store, "")?;
@@ -170,7 +170,7 @@ fn look(plan: &MoverPlan, context: &Context, storage: &Storage) -> Result<Place,
         [one] if one.id.as_str() == BLOBCFG_BLOB => Ok(Place::Unfinished(store)),
         [first, ..] => {
             // Another run may have made it between the two questions.
-            if exists(&*store, FORMAT_BLOB)? {
+            if exists(&*store, &FORMAT_BLOB.into())? {
                 return Ok(Place::Repository(store));
             }
             Err(Failure::new(
@@ -190,14 +190,6 @@ fn look(plan: &MoverPlan, context: &Context, storage: &Storage) -> Result<Place,
 /// The store, with its calls counted.
 fn metered(store: Arc<dyn BlobStore>, context: &Context) -> Arc<dyn BlobStore> {
     Arc::new(Metered::new(store, Arc::clone(&context.telemetry.meter)))
-}
-
-fn exists(store: &dyn BlobStore, name: &str) -> Result<bool, BlobError> {
-    match store.metadata(&BlobId::from(name)) {
-        Ok(_) => Ok(true),
-        Err(error) if error.is_not_found() => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 fn create(
@@ -276,7 +268,7 @@ fn resume(
 fn wait_for_format(context: &Context, store: &dyn BlobStore) -> Result<bool, Failure> {
     let mut waited = Duration::ZERO;
     loop {
-        if exists(store, FORMAT_BLOB)? {
+        if exists(store, &FORMAT_BLOB.into())? {
             return Ok(true);
         }
         if context.stop.requested() {

@@ -1,6 +1,6 @@
 //! Making a repository.
 
-use kopist_blob::{BlobError, BlobId, BlobStore, Feature, any_with_prefix};
+use kopist_blob::{BlobError, BlobId, BlobStore, Feature, any_with_prefix, exists};
 use kopist_format::{
     encryption::DEFAULT_ENCRYPTION,
     format_blob::{
@@ -76,15 +76,10 @@ pub fn create(
     password: &SecretString,
     options: &CreateOptions,
 ) -> Result<()> {
-    let exists = |name: &str| match store.metadata(&BlobId::from(name)) {
-        Ok(_) => Ok(true),
-        Err(e) if e.is_not_found() => Ok(false),
-        Err(e) => Err(e),
-    };
-    if exists(FORMAT_BLOB)? {
+    if exists(store, &FORMAT_BLOB.into())? {
         return Err(RepoError::AlreadyInitialized);
     }
-    if exists(BLOBCFG_BLOB)? {
+    if exists(store, &BLOBCFG_BLOB.into())? {
         return Err(RepoError::FormatBlobLost);
     }
     if !options.allow_existing_data && any_with_prefix(store, "")? {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use kopist_blob::BlobId;
+use kopist_blob::exists;
 use kopist_format::{
     compression::Compressor,
     id::{ContentId, Hash, IdPrefix},
@@ -237,11 +237,7 @@ impl RepositoryWriter {
         if let Some(known) = self.shared.checked_packs.lock().get(pack) {
             return Ok(*known);
         }
-        let there = match self.shared.repo.store().metadata(&BlobId::from(pack)) {
-            Ok(_) => true,
-            Err(e) if e.is_not_found() => false,
-            Err(e) => return Err(e.into()),
-        };
+        let there = exists(self.shared.repo.store().as_ref(), &pack.into())?;
         self.shared.checked_packs.lock().insert(pack.to_owned(), there);
         Ok(there)
     }
