@@ -44,7 +44,7 @@ use std::time::Duration;
 
 use kopist_blob::pace::Timer as _;
 use kopist_format::snapshot::SnapshotSource;
-use kopist_repo::{Clock, RepositoryWriter};
+use kopist_repo::{Clock, Repository, RepositoryWriter};
 use kopist_snapshot::{SourceInfo, store};
 
 use crate::env::Env;
@@ -106,9 +106,33 @@ fn perform(plan: &MoverPlan, context: &Context) -> Result<Outcome, Failure> {
         Work::Backup(backup) => backup::run(plan, backup, context),
         Work::Restore(restore) => restore::run(plan, restore, context),
         Work::Maintenance(work) => maintenance::run(plan, work, context),
-        Work::Verify(verify) => verify::run(plan, verify, context),
-        Work::TestRestore(test) => trial::run(plan, test, context),
-        Work::Replicate(copy) => replicate::run(plan, copy, context),
+        Work::Verify(verify) => {
+            in_repository(plan, context, |repository| verify::run(verify, context, repository))
+        }
+        Work::TestRestore(test) => {
+            in_repository(plan, context, |repository| trial::run(test, context, repository))
+        }
+        Work::Replicate(copy) => in_repository(plan, context, |repository| {
+            replicate::run(plan, copy, context, repository)
+        }),
+    }
+}
+
+/// Work on a repository that must be there already; without one there is nothing to do.
+fn in_repository(
+    plan: &MoverPlan,
+    context: &Context,
+    work: impl FnOnce(&Repository) -> Result<Outcome, Failure>,
+) -> Result<Outcome, Failure> {
+    match connect::connect(plan, context)? {
+        connect::Connected::Open(connection) => {
+            connected(plan, context, &connection);
+            work(&connection.repository)
+        }
+        connect::Connected::Absent { place } => {
+            context.report.info(format!("there is no repository yet: {place}"));
+            Ok(Outcome::skipped(Reason::NoRepository, "there is no repository yet"))
+        }
     }
 }
 

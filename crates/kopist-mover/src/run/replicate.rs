@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::SignedDuration;
-use kopist_blob::{BlobStore, StorageConfig, list_prefixes};
+use kopist_blob::{BlobStore, StorageConfig, exists, list_prefixes};
 use kopist_repo::sync::{
     Amount, Deletion, SyncError, SyncEvent, SyncObserver, SyncOptions, Update, sync,
 };
@@ -19,7 +19,6 @@ use super::connect::{config_of, options_of};
 use super::failure::Failure;
 use super::progress::{Ticker, pace};
 use super::stop::Stop;
-use super::verify::connected;
 use crate::plan::{MoverPlan, ReplicatePlan};
 use crate::report::{Figures, Outcome, Reason, Report, bytes};
 use crate::telemetry::Pulse;
@@ -29,20 +28,8 @@ const DELETE_AT_MOST_PERCENT: u8 = 50;
 /// Listings of the target at once.
 const LISTINGS: usize = 2;
 
-/// Copies the plan's repository.
-pub(super) fn run(
-    plan: &MoverPlan,
-    copy: &ReplicatePlan,
-    context: &Context,
-) -> Result<Outcome, Failure> {
-    match connected(plan, context)? {
-        Ok(connection) => within(plan, copy, context, &connection.repository),
-        Err(skipped) => Ok(skipped),
-    }
-}
-
 /// Copies an open repository.
-pub(super) fn within(
+pub(super) fn run(
     plan: &MoverPlan,
     copy: &ReplicatePlan,
     context: &Context,
@@ -152,7 +139,7 @@ fn complete(
         let still_there = if let Some(known) = seen.get(entry.pack) {
             *known
         } else {
-            let found = is_there(repository.store().as_ref(), entry.pack)?;
+            let found = exists(repository.store().as_ref(), &entry.pack.into())?;
             seen.insert(entry.pack.to_owned(), found);
             found
         };
@@ -167,14 +154,6 @@ fn complete(
             Reason::DataDamaged,
             format!("{missing} contents are not in the copy, the first is {first}"),
         )),
-    }
-}
-
-fn is_there(store: &dyn BlobStore, pack: &str) -> Result<bool, Failure> {
-    match store.metadata(&pack.into()) {
-        Ok(_) => Ok(true),
-        Err(error) if error.is_not_found() => Ok(false),
-        Err(error) => Err(error.into()),
     }
 }
 

@@ -11,48 +11,18 @@ use kopist_snapshot::walk::Root;
 use kopist_snapshot::{SourceInfo, store};
 
 use super::Context;
-use super::connect::{Connected, Connection, connect};
 use super::failure::Failure;
 use super::progress::{Ticker, pace};
 use super::stop::Stop;
-use crate::plan::{MoverPlan, SourcePattern, VerifyPlan};
+use crate::plan::{SourcePattern, VerifyPlan};
 use crate::report::{Checked, Figures, Outcome, Reason, bytes};
 use crate::telemetry::Pulse;
 
 /// How much of what is wrong is named.
 const NAMED: usize = 10;
 
-/// Verifies the repository of the plan.
-pub(super) fn run(
-    plan: &MoverPlan,
-    verify: &VerifyPlan,
-    context: &Context,
-) -> Result<Outcome, Failure> {
-    match connected(plan, context)? {
-        Ok(connection) => within(verify, context, &connection.repository),
-        Err(skipped) => Ok(skipped),
-    }
-}
-
-/// Opens the repository to look at it; without one there is nothing to do.
-pub(super) fn connected(
-    plan: &MoverPlan,
-    context: &Context,
-) -> Result<Result<Connection, Outcome>, Failure> {
-    match connect(plan, context)? {
-        Connected::Open(connection) => {
-            super::connected(plan, context, &connection);
-            Ok(Ok(connection))
-        }
-        Connected::Absent { place } => {
-            context.report.info(format!("there is no repository yet: {place}"));
-            Ok(Err(Outcome::skipped(Reason::NoRepository, "there is no repository yet")))
-        }
-    }
-}
-
 /// Verifies an open repository.
-pub(super) fn within(
+pub(super) fn run(
     plan: &VerifyPlan,
     context: &Context,
     repository: &Repository,

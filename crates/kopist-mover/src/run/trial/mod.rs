@@ -19,24 +19,12 @@ use kopist_snapshot::{SourceInfo, browse};
 
 use super::Context;
 use super::failure::Failure;
-use super::verify::{Watcher, connected, look, snapshots_of};
-use crate::plan::{MoverPlan, TestRestorePlan};
+use super::verify::{Watcher, look, snapshots_of};
+use crate::plan::TestRestorePlan;
 use crate::report::{Checked, Figures, Outcome, Reason, bytes};
 
 /// How many differences of a snapshot are named.
 const NAMED: usize = 10;
-
-/// Restores the newest snapshots of the plan's repository.
-pub(super) fn run(
-    plan: &MoverPlan,
-    test: &TestRestorePlan,
-    context: &Context,
-) -> Result<Outcome, Failure> {
-    match connected(plan, context)? {
-        Ok(connection) => within(test, context, &connection.repository),
-        Err(skipped) => Ok(skipped),
-    }
-}
 
 /// What came of one snapshot.
 #[derive(Default)]
@@ -54,7 +42,7 @@ impl Trial {
 }
 
 /// Restores the newest snapshots of an open repository.
-pub(super) fn within(
+pub(super) fn run(
     plan: &TestRestorePlan,
     context: &Context,
     repository: &Repository,
