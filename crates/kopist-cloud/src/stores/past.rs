@@ -30,11 +30,11 @@ pub(super) trait Versioned: BlobStore {
     /// Whether the bucket does so.
     fn keeps_versions(&self) -> Result<bool, BlobError>;
 
-    /// Reads a version as [`read`] demands.
-    fn fetch_version(
+    /// Reads a blob, or one version of it, as [`read`] demands.
+    fn fetch(
         &self,
         id: &BlobId,
-        version: &str,
+        version: Option<&str>,
         range: Option<(u64, u64)>,
     ) -> Result<Fetched, BlobError>;
 
@@ -98,7 +98,7 @@ impl<S: Versioned> BlobStore for Past<S> {
             self.store.site(),
             id,
             range,
-            |range| self.store.fetch_version(id, &version.name, range),
+            |range| self.store.fetch(id, Some(&version.name), range),
             || Ok(version.meta.length),
         )
     }

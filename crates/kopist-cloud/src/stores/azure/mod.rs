@@ -28,9 +28,10 @@ use kopist_blob::{
     Retention, StorageConfig, Target,
 };
 
+use super::Context;
 use super::bucket::{Prefix, content_md5, end_of_lock, set_time};
-use super::{Context, past};
-use crate::http::{Answer, Ask, Fetched, http_date, length, read};
+use super::past::{self, Versioned as _};
+use crate::http::{Answer, Ask, http_date, length, read};
 use api::Api;
 use config::Config;
 
@@ -61,32 +62,7 @@ struct AzureStore {
     attempts: Attempts,
 }
 
-impl AzureStore {
-    /// Reads a blob, or one version of it.
-    fn fetch(
-        &self,
-        id: &BlobId,
-        version: Option<&str>,
-        range: Option<(u64, u64)>,
-    ) -> Result<Fetched, BlobError> {
-        let name = self.prefix.key(id)?;
-        let query = version.map(|version| [("versionid", version)]);
-        let mut ask = Ask::new("GET", &name);
-        if let Some(query) = &query {
-            ask = ask.query(query);
-        }
-        if let Some((offset, length)) = range {
-            ask = ask.header("x-ms-range", format!("bytes={offset}-{}", offset + length - 1));
-        }
-        let target = id.into();
-        let answer = self.api.send(&ask, Operation::Get, &target)?;
-        match answer.status {
-            200 | 206 => Ok(Fetched::Answer(answer)),
-            416 => Ok(Fetched::OutOfRange(answer)),
-            _ => Err(self.api.refused(&answer, Operation::Get, &target)),
-        }
-    }
-}
+impl AzureStore {}
 
 /// The headers of a lock. The service has one kind that cannot be lifted, and that is meant.
 fn lock(retention: &Retention) -> Result<[(&'static str, String); 2], String> {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use jiff::Timestamp;
-use kopist_blob::{BlobError, BlobId};
+use kopist_blob::{BlobError, BlobId, Operation};
 
 use super::AzureStore;
 use super::list::{Found, blobs};
-use crate::http::Fetched;
+use crate::http::{Ask, Fetched};
 use crate::site::Site;
 use crate::stores::past::{Version, Versioned};
 
@@ -30,13 +30,28 @@ impl Versioned for AzureStore {
         Ok(versioned)
     }
 
-    fn fetch_version(
+    fn fetch(
         &self,
         id: &BlobId,
-        version: &str,
+        version: Option<&str>,
         range: Option<(u64, u64)>,
     ) -> Result<Fetched, BlobError> {
-        self.fetch(id, Some(version), range)
+        let name = self.prefix.key(id)?;
+        let query = version.map(|version| [("versionid", version)]);
+        let mut ask = Ask::new("GET", &name);
+        if let Some(query) = &query {
+            ask = ask.query(query);
+        }
+        if let Some((offset, length)) = range {
+            ask = ask.header("x-ms-range", format!("bytes={offset}-{}", offset + length - 1));
+        }
+        let target = id.into();
+        let answer = self.api.send(&ask, Operation::Get, &target)?;
+        match answer.status {
+            200 | 206 => Ok(Fetched::Answer(answer)),
+            416 => Ok(Fetched::OutOfRange(answer)),
+            _ => Err(self.api.refused(&answer, Operation::Get, &target)),
+        }
     }
 
     fn list_at(

@@ -26,9 +26,10 @@ use kopist_blob::{
 };
 use serde_json::{Value, json};
 
+use super::Context;
 use super::bucket::{Prefix, end_of_lock};
-use super::{Context, past};
-use crate::http::{Fetched, encode_segment, read};
+use super::past::{self, Versioned as _};
+use crate::http::{encode_segment, read};
 use api::Api;
 use config::Config;
 use resource::{MTIME, Page, Resource};
@@ -61,33 +62,6 @@ impl GcsStore {
     fn object_url(&self, key: &str, query: &str) -> String {
         let question = if query.is_empty() { "" } else { "?" };
         format!("{}/o/{}{question}{query}", self.api.bucket_url(), encode_segment(key))
-    }
-
-    /// Reads an object, or one generation of it.
-    fn fetch(
-        &self,
-        id: &BlobId,
-        generation: Option<&str>,
-        range: Option<(u64, u64)>,
-    ) -> Result<Fetched, BlobError> {
-        let mut query = "alt=media".to_owned();
-        if let Some(generation) = generation {
-            query.extend([format!("&generation={generation}")]);
-        }
-        let url = self.object_url(&self.prefix.key(id)?, &query);
-        let answer = self.api.send(
-            "GET",
-            &url,
-            &|request| request.range(range),
-            None,
-            Operation::Get,
-            &id.into(),
-        )?;
-        match answer.status {
-            200 | 206 => Ok(Fetched::Answer(answer)),
-            416 => Ok(Fetched::OutOfRange(answer)),
-            _ => Err(self.api.refused(&answer, Operation::Get, &id.into())),
-        }
     }
 
     fn page(

@@ -26,13 +26,30 @@ impl Versioned for GcsStore {
         Ok(bucket.pointer("/versioning/enabled") == Some(&Value::Bool(true)))
     }
 
-    fn fetch_version(
+    fn fetch(
         &self,
         id: &BlobId,
-        version: &str,
+        generation: Option<&str>,
         range: Option<(u64, u64)>,
     ) -> Result<Fetched, BlobError> {
-        self.fetch(id, Some(version), range)
+        let mut query = "alt=media".to_owned();
+        if let Some(generation) = generation {
+            query.extend([format!("&generation={generation}")]);
+        }
+        let url = self.object_url(&self.prefix.key(id)?, &query);
+        let answer = self.api.send(
+            "GET",
+            &url,
+            &|request| request.range(range),
+            None,
+            Operation::Get,
+            &id.into(),
+        )?;
+        match answer.status {
+            200 | 206 => Ok(Fetched::Answer(answer)),
+            416 => Ok(Fetched::OutOfRange(answer)),
+            _ => Err(self.api.refused(&answer, Operation::Get, &id.into())),
+        }
     }
 
     fn list_at(

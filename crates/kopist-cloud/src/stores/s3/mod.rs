@@ -33,9 +33,10 @@ use kopist_blob::{
     Retention, StorageConfig, Target,
 };
 
+use super::Context;
 use super::bucket::{Prefix, content_md5, end_of_lock};
-use super::{Context, past};
-use crate::http::{Answer, Ask, Fetched, length, read};
+use super::past::{self, Versioned as _};
+use crate::http::{Answer, Ask, length, read};
 use crate::site::{Meaning, Refusal, Settings, Site};
 use api::Api;
 use classes::{CONFIG_NAME, Classes};
@@ -82,28 +83,6 @@ impl S3Store {
             classes: OnceLock::new(),
             attempts: context.attempts.clone(),
         })
-    }
-
-    /// Reads an object, or one version of it.
-    fn fetch(
-        &self,
-        id: &BlobId,
-        version: Option<&str>,
-        range: Option<(u64, u64)>,
-    ) -> Result<Fetched, BlobError> {
-        let key = self.prefix.key(id)?;
-        let query = version.map(|version| [("versionId", version)]);
-        let mut ask = Ask::new("GET", &key);
-        if let Some(query) = &query {
-            ask = ask.query(query);
-        }
-        if let Some((offset, length)) = range {
-            ask = ask.header("range", format!("bytes={offset}-{}", offset + length - 1));
-        }
-        match self.api.send(&ask, Operation::Get, &id.into(), &[Meaning::OutOfRange])? {
-            Ok(answer) => Ok(Fetched::Answer(answer)),
-            Err((_, answer)) => Ok(Fetched::OutOfRange(answer)),
-        }
     }
 
     /// The storage class of a blob.

@@ -8,7 +8,7 @@ use kopist_blob::{BlobError, BlobId, Operation, Target};
 use super::S3Store;
 use super::list::{id_of, meta_of, page};
 use crate::http::{Ask, Fetched};
-use crate::site::Site;
+use crate::site::{Meaning, Site};
 use crate::stores::past::{Version, Versioned};
 use crate::xml::Element;
 
@@ -101,13 +101,25 @@ impl Versioned for S3Store {
         Ok(Element::parse(&answer.body).is_ok_and(|root| root.value("Status") == "Enabled"))
     }
 
-    fn fetch_version(
+    fn fetch(
         &self,
         id: &BlobId,
-        version: &str,
+        version: Option<&str>,
         range: Option<(u64, u64)>,
     ) -> Result<Fetched, BlobError> {
-        self.fetch(id, Some(version), range)
+        let key = self.prefix.key(id)?;
+        let query = version.map(|version| [("versionId", version)]);
+        let mut ask = Ask::new("GET", &key);
+        if let Some(query) = &query {
+            ask = ask.query(query);
+        }
+        if let Some((offset, length)) = range {
+            ask = ask.header("range", format!("bytes={offset}-{}", offset + length - 1));
+        }
+        match self.api.send(&ask, Operation::Get, &id.into(), &[Meaning::OutOfRange])? {
+            Ok(answer) => Ok(Fetched::Answer(answer)),
+            Err((_, answer)) => Ok(Fetched::OutOfRange(answer)),
+        }
     }
 
     fn list_at(
