@@ -1,9 +1,11 @@
 //! What the tests here share.
 
-use std::{path::Path, sync::Arc};
+use std::{fmt, ops::ControlFlow, path::Path, sync::Arc};
 
+use bytes::Bytes;
 use kopist_blob::{
-    BlobStore, MemoryStore,
+    BlobError, BlobId, BlobMeta, BlobStore, ByteRange, MemoryStore, Operation, PutOptions,
+    StorageConfig,
     filesystem::{FilesystemConfig, FilesystemStore},
 };
 use kopist_repo::{
@@ -72,4 +74,64 @@ pub(crate) fn verify_everything(repo: &Repository) -> VerifyReport {
     assert_eq!(report.errors(), 0);
     assert_eq!(report.read, report.verified);
     report
+}
+
+/// A store to which something happens before a blob is read or written: what another client does
+/// just then.
+pub(crate) struct Meddled<F> {
+    inner: Arc<MemoryStore>,
+    meddle: F,
+}
+
+impl<F: Fn(Operation, &BlobId) + Send + Sync> Meddled<F> {
+    pub(crate) fn new(inner: Arc<MemoryStore>, meddle: F) -> Self {
+        Self { inner, meddle }
+    }
+}
+
+impl<F> fmt::Debug for Meddled<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Meddled")
+    }
+}
+
+impl<F: Fn(Operation, &BlobId) + Send + Sync> BlobStore for Meddled<F> {
+    fn get(&self, id: &BlobId, range: ByteRange) -> Result<Bytes, BlobError> {
+        (self.meddle)(Operation::Get, id);
+        self.inner.get(id, range)
+    }
+
+    fn metadata(&self, id: &BlobId) -> Result<BlobMeta, BlobError> {
+        self.inner.metadata(id)
+    }
+
+    fn put(
+        &self,
+        id: &BlobId,
+        data: &[&[u8]],
+        options: &PutOptions,
+    ) -> Result<BlobMeta, BlobError> {
+        (self.meddle)(Operation::Put, id);
+        self.inner.put(id, data, options)
+    }
+
+    fn delete(&self, id: &BlobId) -> Result<(), BlobError> {
+        self.inner.delete(id)
+    }
+
+    fn list(
+        &self,
+        prefix: &str,
+        visit: &mut dyn FnMut(BlobMeta) -> ControlFlow<()>,
+    ) -> Result<(), BlobError> {
+        self.inner.list(prefix, visit)
+    }
+
+    fn storage_config(&self) -> StorageConfig {
+        self.inner.storage_config()
+    }
+
+    fn display_name(&self) -> String {
+        self.inner.display_name()
+    }
 }

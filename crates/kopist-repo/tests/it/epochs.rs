@@ -1,89 +1,38 @@
 //! An index may appear in an epoch only while that is the current one or the one before it.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::sync::Arc;
 
-use bytes::Bytes;
 use jiff::SignedDuration;
-use kopist_blob::{
-    BlobError, BlobId, BlobMeta, BlobStore, ByteRange, MemoryStore, PutOptions, StorageConfig,
-    list_all,
-};
+use kopist_blob::{BlobId, BlobStore, MemoryStore, Operation, PutOptions, list_all};
 use kopist_repo::{Clock, ManualClock, OpenOptions, RepoError, Repository, WriterOptions, create};
 use parking_lot::Mutex;
 
-use crate::common::{open_options, password, quick_create, verify_everything};
+use crate::common::{Meddled, open_options, password, quick_create, verify_everything};
 
 type Event = Box<dyn Fn(&MemoryStore) + Send>;
 
-/// A store in which something happens just before an index blob arrives.
-struct Eventful {
-    inner: Arc<MemoryStore>,
-    events: Mutex<Vec<Event>>,
-}
-
-impl std::fmt::Debug for Eventful {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Eventful")
-    }
-}
-
-impl BlobStore for Eventful {
-    fn get(&self, id: &BlobId, range: ByteRange) -> Result<Bytes, BlobError> {
-        self.inner.get(id, range)
-    }
-
-    fn metadata(&self, id: &BlobId) -> Result<BlobMeta, BlobError> {
-        self.inner.metadata(id)
-    }
-
-    fn put(
-        &self,
-        id: &BlobId,
-        data: &[&[u8]],
-        options: &PutOptions,
-    ) -> Result<BlobMeta, BlobError> {
-        if id.starts_with("xn")
-            && let Some(event) = self.events.lock().pop()
-        {
-            event(&self.inner);
-        }
-        self.inner.put(id, data, options)
-    }
-
-    fn delete(&self, id: &BlobId) -> Result<(), BlobError> {
-        self.inner.delete(id)
-    }
-
-    fn list(
-        &self,
-        prefix: &str,
-        visit: &mut dyn FnMut(BlobMeta) -> ControlFlow<()>,
-    ) -> Result<(), BlobError> {
-        self.inner.list(prefix, visit)
-    }
-
-    fn storage_config(&self) -> StorageConfig {
-        self.inner.storage_config()
-    }
-
-    fn display_name(&self) -> String {
-        self.inner.display_name()
-    }
-}
-
 struct World {
-    store: Arc<Eventful>,
+    store: Arc<MemoryStore>,
     clock: Arc<ManualClock>,
     repo: Repository,
 }
 
+/// A repository in whose store something happens just before an index blob arrives.
 fn world(events: Vec<Event>) -> World {
-    let inner = Arc::new(MemoryStore::new());
-    create(inner.as_ref(), &password(), &quick_create()).unwrap();
-    let store = Arc::new(Eventful { inner, events: Mutex::new(events) });
+    let store = Arc::new(MemoryStore::new());
+    create(store.as_ref(), &password(), &quick_create()).unwrap();
+    let (events, beneath) = (Mutex::new(events), Arc::clone(&store));
+    let eventful = Meddled::new(Arc::clone(&store), move |operation, id| {
+        if operation == Operation::Put
+            && id.starts_with("xn")
+            && let Some(event) = events.lock().pop()
+        {
+            event(&beneath);
+        }
+    });
     let clock = Arc::new(ManualClock::new("2026-11-21T12:00:00Z".parse().unwrap()));
     let options = OpenOptions { clock: clock.clone(), ..open_options() };
-    let repo = Repository::open(store.clone(), &password(), options).unwrap();
+    let repo = Repository::open(Arc::new(eventful), &password(), options).unwrap();
     World { store, clock, repo }
 }
 
@@ -93,7 +42,7 @@ fn advance_to(store: &MemoryStore, epoch: u64) {
 }
 
 fn indexes(world: &World) -> Vec<String> {
-    let names = list_all(world.store.inner.as_ref(), "xn").unwrap();
+    let names = list_all(world.store.as_ref(), "xn").unwrap();
     names.iter().map(|b| b.id.as_str().split('_').next().unwrap().to_owned()).collect()
 }
 
@@ -129,7 +78,7 @@ fn a_state_is_used_for_a_quarter_of_its_life_only() {
     let writer = world.repo.writer(WriterOptions::default()).unwrap();
     writer.write_content(b"one", None, None).unwrap();
     // The listing of the opening says epoch 0; after 6 of 20 minutes it is too old to write by.
-    advance_to(&world.store.inner, 1);
+    advance_to(&world.store, 1);
     world.clock.advance(SignedDuration::from_mins(6));
     writer.flush().unwrap();
     assert_eq!(indexes(&world), ["xn1"]);

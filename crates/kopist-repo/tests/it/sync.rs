@@ -1,19 +1,16 @@
 //! Copies of a repository: complete, resumable, safe beside writers and maintenance.
 
-use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use kopist_blob::{
-    BlobError, BlobId, BlobMeta, BlobStore, ByteRange, Fault, Faulty, MemoryStore, Operation,
-    PutOptions, StorageConfig, When, list_all,
+    BlobId, BlobStore, ByteRange, Fault, Faulty, MemoryStore, Operation, PutOptions, When, list_all,
 };
 use kopist_repo::sync::{Deletion, SyncError, SyncEvent, SyncObserver, SyncOptions, Update, sync};
 use kopist_repo::{ObjectOptions, Repository, WriterOptions};
 use secrecy::SecretString;
 
-use crate::common::{new_repository, noise, open, quick_create, verify_everything};
+use crate::common::{Meddled, new_repository, noise, open, quick_create, verify_everything};
 
 /// Writes an object of noise and returns its id.
 fn write(repo: &Repository, seed: u64) -> kopist_format::id::ObjectId {
@@ -176,62 +173,17 @@ fn deleting_has_a_limit_and_an_age() {
     verify_everything(&open(Arc::new(there)));
 }
 
-type Act<'a> = Box<dyn FnOnce(&BlobId) + Send + 'a>;
-
 /// A source to which something happens when its first pack is read.
-struct Meddled<'a> {
-    inner: &'a MemoryStore,
-    act: Mutex<Option<Act<'a>>>,
-}
-
-impl std::fmt::Debug for Meddled<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Meddled")
-    }
-}
-
-impl BlobStore for Meddled<'_> {
-    fn get(&self, id: &BlobId, range: ByteRange) -> Result<Bytes, BlobError> {
-        if id.starts_with("p")
-            && let Some(act) = self.act.lock().unwrap().take()
+fn meddled(store: &Arc<MemoryStore>, act: impl FnOnce() + Send) -> impl BlobStore {
+    let act = Mutex::new(Some(act));
+    Meddled::new(Arc::clone(store), move |operation, id| {
+        if operation == Operation::Get
+            && id.starts_with("p")
+            && let Some(act) = act.lock().unwrap().take()
         {
-            act(id);
+            act();
         }
-        self.inner.get(id, range)
-    }
-
-    fn metadata(&self, id: &BlobId) -> Result<BlobMeta, BlobError> {
-        self.inner.metadata(id)
-    }
-
-    fn put(
-        &self,
-        id: &BlobId,
-        data: &[&[u8]],
-        options: &PutOptions,
-    ) -> Result<BlobMeta, BlobError> {
-        self.inner.put(id, data, options)
-    }
-
-    fn delete(&self, id: &BlobId) -> Result<(), BlobError> {
-        self.inner.delete(id)
-    }
-
-    fn list(
-        &self,
-        prefix: &str,
-        visit: &mut dyn FnMut(BlobMeta) -> ControlFlow<()>,
-    ) -> Result<(), BlobError> {
-        self.inner.list(prefix, visit)
-    }
-
-    fn storage_config(&self) -> StorageConfig {
-        self.inner.storage_config()
-    }
-
-    fn display_name(&self) -> String {
-        self.inner.display_name()
-    }
+    })
 }
 
 #[test]
@@ -239,12 +191,9 @@ fn a_writer_at_the_same_time_does_no_harm() {
     let (store, repo) = new_repository(&quick_create());
     let first = write(&repo, 1);
     let writing = repo.clone();
-    let source = Meddled {
-        inner: &store,
-        act: Mutex::new(Some(Box::new(move |_| {
-            write(&writing, 2);
-        }))),
-    };
+    let source = meddled(&store, move || {
+        write(&writing, 2);
+    });
     let there = Arc::new(MemoryStore::new());
     let report = copy(&source, there.as_ref()).unwrap();
     assert_eq!(report.rounds, 1);
@@ -262,7 +211,7 @@ fn what_maintenance_replaces_meanwhile_is_looked_for_again() {
     let again = AtomicBool::new(false);
     let (inner, writing) = (&*store, repo.clone());
     // What maintenance does, in short: everything lies elsewhere, and the old places are gone.
-    let act = move |_: &BlobId| {
+    let act = move || {
         write(&writing, 2);
         for blob in list_all(inner, "p").unwrap() {
             let body = inner.get(&blob.id, ByteRange::Full).unwrap();
@@ -272,7 +221,7 @@ fn what_maintenance_replaces_meanwhile_is_looked_for_again() {
         }
     };
     store.put(&"pdead0".into(), &[b"unreferenced"], &PutOptions::default()).unwrap();
-    let source = Meddled { inner: &store, act: Mutex::new(Some(Box::new(act))) };
+    let source = meddled(&store, act);
     struct Watch<'a>(&'a AtomicBool);
     impl SyncObserver for Watch<'_> {
         fn event(&self, event: SyncEvent<'_>) {
