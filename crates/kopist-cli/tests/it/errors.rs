@@ -5,7 +5,7 @@ use std::{ffi::OsString, fs, path::Path, sync::Arc};
 use kopist_cli::{env::Environment, output::Console};
 
 /// Runs a command line; exit code and standard error.
-fn run(home: &Path, password: &str, line: &[&str]) -> (u8, String) {
+pub(crate) fn run(home: &Path, password: &str, line: &[&str]) -> (u8, String) {
     let (console, _out, err) = Console::captured();
     let env = Environment::new([
         ("HOME".into(), home.into()),

@@ -5,3 +5,4 @@
 mod errors;
 mod parity;
 mod surface;
+mod sync;
