@@ -4,6 +4,7 @@
 //! what else happens on the machine hits both. The table shows medians and their ratios.
 
 mod data;
+mod duel;
 mod measure;
 mod remote;
 
@@ -11,26 +12,19 @@ pub(crate) use measure::{MEASURE, measure_child};
 pub(crate) use remote::run as run_remote;
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use kopist_testkit::oracle::{self, Client};
+use kopist_testkit::oracle::Client;
 
 use crate::step::{self, Result, headline};
+use duel::Programs;
 use measure::{Cost, measure};
 
 const JOBS: [&str; 3] = ["first backup", "same again, unchanged", "restore"];
 
-/// One program, with what each job cost it in each round.
-struct Contestant {
-    name: &'static str,
-    program: PathBuf,
-    costs: [Vec<Cost>; JOBS.len()],
-}
-
 /// Runs `rounds` rounds over each data set and prints a table.
 pub(crate) fn run(rounds: u64) -> Result {
-    let kopia = oracle::find().ok_or("kopia is not on PATH and KOPIA_EXE is not set")?;
-    let kopist = step::program()?;
+    let programs = Programs::find()?;
     let scratch = step::scratch("bench")?;
     let mut table = String::from(
         "| data | job | wall | CPU | peak memory | kopia | kopist |\n|---|---|---|---|---|---|---|\n",
@@ -39,35 +33,20 @@ pub(crate) fn run(rounds: u64) -> Result {
         headline(&format!("making {}", set.name));
         let source = scratch.path().join("source");
         (set.make)(&source)?;
-        let contestant = |name, program: &Path| Contestant {
-            name,
-            program: program.to_owned(),
-            costs: Default::default(),
-        };
-        let mut contestants = [contestant("kopia", &kopia), contestant("kopist", &kopist)];
-        for round in 0..rounds {
-            // Who goes first changes, so that neither always finds the warmer cache.
-            for index in 0..contestants.len() {
-                let first = usize::try_from(round)? % contestants.len();
-                let which = (first + index) % contestants.len();
-                let contestant = &mut contestants[which];
-                headline(&format!("{}, round {}: {}", set.name, round + 1, contestant.name));
-                // What restored many files is removed at the end only: for each new file ext4
-                // looks through the inodes freed in the last minutes, which would cost more
-                // than the restore itself.
-                let place = scratch.path().join(format!("{number}-{round}-{which}"));
-                let costs = jobs(&contestant.program, &place, &source)?;
-                for (all, cost) in contestant.costs.iter_mut().zip(costs) {
-                    println!("{}", cost.show());
-                    all.push(cost);
-                }
-                std::fs::remove_dir_all(place.join("repository"))?;
+        let [kopia, kopist] = programs.duel(rounds, set.name, |program, round, name| {
+            // What restored many files is removed at the end only: for each new file ext4
+            // looks through the inodes freed in the last minutes, which would cost more
+            // than the restore itself.
+            let place = scratch.path().join(format!("{number}-{round}-{name}"));
+            let costs = jobs(program, &place, &source)?;
+            for cost in &costs {
+                println!("{}", cost.show());
             }
-        }
-        let [kopia, kopist] = &contestants;
+            std::fs::remove_dir_all(place.join("repository"))?;
+            Ok(costs)
+        })?;
         for (job, name) in JOBS.iter().enumerate() {
-            let (theirs, ours) =
-                (Cost::median(&kopia.costs[job]), Cost::median(&kopist.costs[job]));
+            let (theirs, ours) = (Cost::median(&kopia[job]), Cost::median(&kopist[job]));
             writeln!(
                 table,
                 "| {} | {name} | {:.2}× | {:.2}× | {:.2}× | {} | {} |",

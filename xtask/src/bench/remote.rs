@@ -5,15 +5,16 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use kopist_testkit::oracle::{self, Client};
+use kopist_testkit::oracle::Client;
 use kopist_testkit::proxy::{Faults, Line, Proxy, Weather};
 use kopist_testkit::servers::S3;
 use kopist_testkit::tree::Rng;
 
+use super::duel::Programs;
 use crate::step::{self, Result, headline};
 
 /// There and back.
@@ -147,40 +148,19 @@ fn change(root: &Path, round: u64) -> Result {
     Ok(fs::write(large, bytes)?)
 }
 
-struct Contestant {
-    name: &'static str,
-    program: PathBuf,
-    tolls: [Vec<Toll>; JOBS.len()],
-}
-
 /// Runs `rounds` rounds and prints a table.
 pub(crate) fn run(rounds: u64) -> Result {
-    let kopia = oracle::find().ok_or("kopia is not on PATH and KOPIA_EXE is not set")?;
-    let kopist = step::program()?;
+    let programs = Programs::find()?;
     let scratch = step::scratch("bench-s3")?;
-    let contestant =
-        |name, program: PathBuf| Contestant { name, program, tolls: Default::default() };
-    let mut contestants = [contestant("kopia", kopia), contestant("kopist", kopist)];
-    for round in 0..rounds {
-        // Who goes first changes, so that neither always finds the warmer cache.
-        for index in 0..contestants.len() {
-            let which = (usize::try_from(round)? + index) % contestants.len();
-            let contestant = &mut contestants[which];
-            headline(&format!("round {}: {}", round + 1, contestant.name));
-            // Nothing is removed before the end: see `bench`.
-            let place = scratch.path().join(format!("{round}-{which}"));
-            let tolls = jobs(&contestant.program, &place, round)?;
-            for (all, toll) in contestant.tolls.iter_mut().zip(tolls) {
-                all.push(toll);
-            }
-        }
-    }
+    let [kopia, kopist] = programs.duel(rounds, "S3", |program, round, name| {
+        // Nothing is removed before the end: see `bench`.
+        jobs(program, &scratch.path().join(format!("{round}-{name}")), round)
+    })?;
     let mut table = String::from(
         "| S3, 30 ms away | time | requests | up | down | kopia | kopist |\n|---|---|---|---|---|---|---|\n",
     );
-    let [kopia, kopist] = &contestants;
     for (job, name) in JOBS.iter().enumerate() {
-        let (theirs, ours) = (Toll::median(&kopia.tolls[job]), Toll::median(&kopist.tolls[job]));
+        let (theirs, ours) = (Toll::median(&kopia[job]), Toll::median(&kopist[job]));
         write!(table, "| {name} |")?;
         for (ours, theirs) in ours.iter().zip(theirs) {
             // What neither does has no share.
