@@ -104,14 +104,17 @@ fn what_is_stored_before_a_stop_is_used_by_the_next_run() {
             .collect();
         std::fs::write(container.path(&format!("/data/file{index}")), noise).unwrap();
     }
-    // The files are read at once, and storing them takes most of a minute.
-    let slow = json!({"KOPIA_UPLOAD_SPEED": "5000", "KOPIST_PROGRESS_INTERVAL": "20ms"});
-    let mut running = container.start(&["backup".to_owned()], &env("backup", &slow));
+    // A file that takes hours to read, although it stores next to nothing.
+    let endless = container.path("/data/zeros");
+    std::fs::File::create(&endless).unwrap().set_len(1 << 40).unwrap();
+    let often = json!({"KOPIST_PROGRESS_INTERVAL": "20ms"});
+    let mut running = container.start(&["backup".to_owned()], &env("backup", &often));
     running.wait_for("INFO: backup: 40 files read");
     running.terminate();
     let ended = running.end();
     assert_eq!(ended.code(), 143, "{}", ended.log);
     assert!(ended.log.contains("OPERATION_RESULT: FAILURE"), "{}", ended.log);
+    std::fs::remove_file(endless).unwrap();
     let report = json!({"KOPIST_REPORT_FILE": "/cache/report.json"});
     succeed(&container, "backup", &report);
     let text = std::fs::read_to_string(container.path("/cache/report.json")).unwrap();
