@@ -23,6 +23,7 @@
 //! - [`verified`]: both find the same damage; [`logged`]: both tell the same about each file;
 //! - [`moments`]: both mean the same snapshot by a time;
 //! - [`hostile`]: repositories prepared so that a restore writes where it should not;
+//! - [`keyring`]: passwords in the keyring of a desktop;
 //! - [`kill`]: `kill -9` in the middle of a backup;
 //! - [`mounts`]: a mounted snapshot is what a restore of it would be;
 //! - [`maintenance`]: one repository, maintained by both for weeks;
@@ -41,6 +42,7 @@ mod dedup;
 mod histories;
 mod hostile;
 mod identities;
+mod keyring;
 mod kill;
 mod live;
 mod logged;

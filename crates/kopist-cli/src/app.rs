@@ -39,6 +39,8 @@ pub struct Globals {
     pub password: Option<SecretString>,
     /// Whether connect and create remember the password.
     pub persist_credentials: bool,
+    /// Whether it is kept in the keyring rather than in a file.
+    pub use_keyring: bool,
     /// Whether to show progress.
     pub progress: bool,
     /// Nanoseconds between updates of the progress line.
@@ -82,6 +84,7 @@ impl App {
             config_file: env.config_file(matches.os("config-file").unwrap_or_default()),
             password: password.map(|p| SecretString::from(p.trim().to_owned())),
             persist_credentials: matches.flag("persist-credentials"),
+            use_keyring: matches.flag("use-keyring"),
             progress: matches.bool("progress").unwrap_or_else(|| console.is_terminal()),
             progress_interval: matches.duration("progress-update-interval").unwrap_or(0),
             zone,

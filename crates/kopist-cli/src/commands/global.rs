@@ -227,8 +227,7 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag::int("profile-mutex-fraction", "Accepted and ignored (profiler of kopia).")
         .ignored(GO_RUNTIME)
         .hidden(),
-    Flag::switch("use-keyring", "Keep the password in the desktop keyring.")
-        .ignored("the password is kept in a file that only its owner can read")
+    Flag::switch("use-keyring", "Keep the password in the desktop's keyring, not in a file.")
         .env("KOPIA_USE_KEYRING"),
     Flag::switch(
         "progress",

@@ -4,6 +4,7 @@
 //! the operating system for variables.
 
 mod identity;
+mod keyring;
 mod password;
 mod paths;
 

@@ -1,13 +1,15 @@
 //! Where the repository's password comes from.
 //!
-//! In this order: flag or variable, the password file beside the configuration file, a question
-//! on the terminal. A new repository's password is never taken from a file.
+//! In this order: flag or variable; the desktop's keyring, if it is to be used; the password file
+//! beside the configuration file; a question on the terminal. A new repository's password is never
+//! taken from a keyring or a file.
 
 use std::io::{self, IsTerminal};
 
 use kopist_repo::config::password;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::{default_user_name, keyring::Keyring};
 use crate::{
     app::App,
     error::{CommandError, Context},
@@ -20,9 +22,8 @@ impl App {
             return Ok(given.clone());
         }
         if self.globals.persist_credentials {
-            let stored = password::recall(&self.globals.config_file)
-                .context("cannot get persistent password")?;
-            if let Some(stored) = stored {
+            let stored = self.recall_password(&self.globals.config_file);
+            if let Some(stored) = stored.context("cannot get persistent password")? {
                 return Ok(stored);
             }
         }
@@ -32,7 +33,7 @@ impl App {
     /// The password of the repository of another configuration: the one stored beside it, else
     /// the one that is given for this command.
     pub fn password_of(&self, config: &std::path::Path) -> Result<SecretString, CommandError> {
-        match password::recall(config).context("cannot get persistent password")? {
+        match self.recall_password(config).context("cannot get persistent password")? {
             Some(stored) => Ok(stored),
             None => self.connect_password(),
         }
@@ -96,10 +97,43 @@ impl App {
     /// Remembers the password if that is wanted, or forgets an earlier one.
     pub fn keep_password(&self, given: &SecretString) -> Result<(), CommandError> {
         let config = &self.globals.config_file;
-        if self.globals.persist_credentials {
-            password::persist(config, given).context("unable to persist password")
-        } else {
-            password::forget(config).context("unable to remove the persisted password")
+        if !self.globals.persist_credentials {
+            return self.forget_password();
         }
+        match self.keyring()? {
+            Some(keyring) => {
+                let kept = keyring.persist(config, &default_user_name(&self.env), given);
+                kept.context("unable to persist password")?;
+                // What lies in the keyring must not lie open beside it.
+                password::forget(config).context("unable to remove the persisted password")
+            }
+            None => password::persist(config, given).context("unable to persist password"),
+        }
+    }
+
+    /// Forgets the password of the connection, wherever it is.
+    pub fn forget_password(&self) -> Result<(), CommandError> {
+        let config = &self.globals.config_file;
+        if let Some(keyring) = self.keyring()? {
+            let forgotten = keyring.forget(config, &default_user_name(&self.env));
+            forgotten.context("unable to remove the persisted password")?;
+        }
+        password::forget(config).context("unable to remove the persisted password")
+    }
+
+    fn recall_password(
+        &self,
+        config: &std::path::Path,
+    ) -> Result<Option<SecretString>, CommandError> {
+        if let Some(keyring) = self.keyring()?
+            && let Some(password) = keyring.recall(config, &default_user_name(&self.env))?
+        {
+            return Ok(Some(password));
+        }
+        Ok(password::recall(config)?)
+    }
+
+    fn keyring(&self) -> Result<Option<Keyring>, CommandError> {
+        self.globals.use_keyring.then(|| Keyring::open(&self.env)).transpose()
     }
 }

@@ -16,6 +16,9 @@ pub(super) static COMMAND: Command =
 
 fn run(app: &App, _: &Matches) -> Outcome {
     let path = &app.globals.config_file;
+    if path.exists() {
+        app.forget_password()?;
+    }
     match LocalConfig::disconnect(path) {
         Ok(()) => {}
         Err(ConfigError::NotConnected { .. }) => {
