@@ -60,24 +60,28 @@ pub(crate) fn run(
 }
 
 /// Why maintenance that went on did not free anything.
-pub(crate) const NOTHING_MARKED: &str = "unused contents were not collected, since not every     manifest can be read (see above); the rest of maintenance is done";
+pub(crate) const NOTHING_MARKED: &str = "unused contents were not collected, since not every \
+     manifest can be read (see above); the rest of maintenance is done";
 
 /// Runs maintenance that is due after a command that wrote, if this client owns it.
+///
+/// Lost manifests are an error even where nothing is due: whoever goes on would take the snapshots
+/// that are left for all there are.
 pub(crate) fn run_if_due(app: &App, session: &Session) -> Outcome {
     if !app.globals.auto_maintenance || session.repo.is_read_only() {
         return Ok(());
     }
-    match run(app, session, &options(app)) {
+    let manifests = session.repo.manifests();
+    let ran = match run(app, session, &options(app)) {
         Err(MaintenanceError::NotOwner(owner)) => {
             app.debug(format!("maintenance owned by another user '{owner}'"));
             Ok(())
         }
         // What could not be collected is said; the command itself did what it should.
-        result => result
-            .map(drop)
-            .context("error running maintenance")
-            .context("running auto-maintenance"),
-    }
+        result => result.map(drop).context("error running maintenance"),
+    };
+    let whole = manifests.map(drop).context("unable to load manifest contents");
+    ran.and(whole).context("running auto-maintenance")
 }
 
 fn say(app: &App, event: MaintenanceEvent) {

@@ -229,3 +229,32 @@ fn paths_that_are_not_there_are_named() {
         assert!(err.contains(expected), "{words:?}: {err}");
     }
 }
+
+/// A script that goes on after such a command would take what is left for all there is.
+#[test]
+fn lost_manifests_end_commands_that_may_maintain() {
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name).display().to_string();
+    fs::create_dir(home.path().join("repo")).unwrap();
+    let path = format!("--path={}", at("repo"));
+    let (code, err) = run(home.path(), "p", &["repository", "create", "filesystem", &path]);
+    assert_eq!(code, 0, "{err}");
+    for folder in fs::read_dir(home.path().join("repo/q")).unwrap() {
+        fs::remove_dir_all(folder.unwrap().path()).unwrap();
+    }
+    // Somebody else, without a cache that has them still.
+    let config = format!("--config-file={}", at("other.config"));
+    let cache = format!("--cache-directory={}", at("other-cache"));
+    let connect = ["repository", "connect", "filesystem", &path, &config, &cache];
+    let (code, err) = run(home.path(), "p", &[&connect[..], &["--override-username=x"]].concat());
+    assert_eq!(code, 0, "{err}");
+
+    let cache_set = ["cache", "set", "--metadata-cache-size-mb=100", &config];
+    let (code, err) = run(home.path(), "p", &cache_set);
+    assert_eq!(code, 1, "{err}");
+    let tells = "running auto-maintenance: unable to load manifest contents: content m";
+    assert!(err.contains(tells) && err.contains("its pack is lost"), "{err}");
+    let off = [&cache_set[..], &["--no-auto-maintenance"]].concat();
+    let (code, err) = run(home.path(), "p", &off);
+    assert_eq!(code, 0, "{err}");
+}

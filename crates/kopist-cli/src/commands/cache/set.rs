@@ -11,7 +11,7 @@ use crate::{
     error::{CommandError, Context as _},
     grammar::Matches,
     output::duration,
-    session,
+    session, upkeep,
 };
 
 const FLAGS: &[Flag] = &[
@@ -37,7 +37,7 @@ pub(super) static COMMAND: Command =
     Command::new("set", "Set parameters of the cache.").flags(&[FLAGS]).run(run);
 
 fn run(app: &App, matches: &Matches) -> Outcome {
-    session::read(app, |_| {
+    session::read(app, |session| {
         let path = &app.globals.config_file;
         let mut config = LocalConfig::load(path)?;
         let mut caching = config.caching.take().unwrap_or_default();
@@ -47,7 +47,8 @@ fn run(app: &App, matches: &Matches) -> Outcome {
         // Without a size there is no cache at all.
         let enabled = caching.content_cache_bytes != 0;
         config.caching = Some(if enabled { caching } else { CachingConfig::default() });
-        Ok(config.save(path)?)
+        config.save(path)?;
+        upkeep::run_if_due(app, session)
     })
 }
 
