@@ -4,6 +4,11 @@
 //! each source; and the operator's parser, which sees no more than the last
 //! kilobyte of the filtered log of a *failed* job. For the parser there is a block of
 //! its own, printed last, that always fits.
+//!
+//! The parser counts lines: every object after a header is one snapshot, and so is every line with
+//! a source and a time. So a snapshot may stand only once in what it sees. A failing restore
+//! prints the long block before the last one only if that cannot show every snapshot as an
+//! object; the long block's header is further than a kilobyte from the end, then.
 
 use std::collections::BTreeMap;
 
@@ -77,10 +82,23 @@ pub fn block(snapshots: &[Found]) -> Vec<String> {
     lines
 }
 
-/// The last block of a failing restore, with the sentence that says what failed.
+/// What a failing restore ends with: which snapshots there are, and the sentence that says what
+/// failed.
 ///
 /// `wanted` is the source that has no snapshot, if that is the reason.
-pub fn final_block(snapshots: &[Found], wanted: Option<&str>, sentence: &str) -> Vec<String> {
+pub fn of_failure(snapshots: &[Found], wanted: Option<&str>, sentence: &str) -> Vec<String> {
+    let last = final_block(snapshots, wanted, sentence);
+    let objects = last.iter().filter(|line| line.starts_with('{')).count();
+    if objects == snapshots.len() {
+        return last;
+    }
+    let mut lines = block(snapshots);
+    lines.extend(last);
+    lines
+}
+
+/// The last block, which always fits.
+fn final_block(snapshots: &[Found], wanted: Option<&str>, sentence: &str) -> Vec<String> {
     let mut lines = vec![HEADER.to_owned()];
     if let Some(wanted) = wanted {
         let wanted = first_bytes(wanted, FINAL_BYTES / 3);
@@ -90,28 +108,43 @@ pub fn final_block(snapshots: &[Found], wanted: Option<&str>, sentence: &str) ->
     let fixed: usize = lines.iter().chain([&sentence]).map(|line| line.len() + 1).sum();
     let room = FINAL_BYTES.saturating_sub(fixed);
     lines.extend(listing(snapshots, room));
+    // The filter drops this one, so that it takes no room.
+    lines.push(FOOTER.to_owned());
     lines.push(sentence);
     lines
 }
 
-/// All objects if they fit; else as many sources as fit, newest first.
+/// All objects if they fit; else a line for each snapshot, newest first; else a line for the
+/// newest snapshot of each source, as many as fit.
 fn listing(snapshots: &[Found], room: usize) -> Vec<String> {
+    let size = |lines: &[String]| lines.iter().map(|line| line.len() + 1).sum::<usize>();
     let objects: Vec<String> = snapshots.iter().map(Found::json).collect();
-    if objects.iter().map(|line| line.len() + 1).sum::<usize>() <= room {
+    if size(&objects) <= room {
         return objects;
     }
-    let mut sources: Vec<(String, Timestamp)> = newest(snapshots).into_iter().collect();
-    sources.sort_by_key(|(_, end)| std::cmp::Reverse(*end));
+    let ends = snapshots.iter().map(|snapshot| (snapshot.source(), snapshot.end)).collect();
+    let all = newest_first(ends);
+    if size(&all) <= room {
+        return all;
+    }
     let mut left = room;
-    sources
+    newest_first(newest(snapshots).into_iter().collect())
         .into_iter()
-        .map(|(source, end)| format!("{source} {}", end.strftime("%Y-%m-%d %H:%M:%S")))
         .take_while(|line| {
             let fits = line.len() < left;
             left = left.saturating_sub(line.len() + 1);
             fits
         })
         .collect()
+}
+
+/// Lines that the parser takes for one snapshot each.
+fn newest_first(mut ends: Vec<(String, Timestamp)>) -> Vec<String> {
+    ends.sort_by_key(|(_, end)| std::cmp::Reverse(*end));
+    let line = |(source, end): (String, Timestamp)| {
+        format!("{source} {}", end.strftime("%Y-%m-%d %H:%M:%S"))
+    };
+    ends.into_iter().map(line).collect()
 }
 
 fn first_bytes(text: &str, bytes: usize) -> &str {
@@ -158,7 +191,12 @@ mod tests {
         assert_eq!(lines[0], HEADER);
         assert_eq!(lines[1], "No snapshots found for x@ns1:/data");
         assert!(lines[2].starts_with("{\"id\":"));
-        assert_eq!(lines[3], "ERROR: nothing to restore");
+        assert_eq!(lines[3..], [FOOTER, "ERROR: nothing to restore"]);
+        // Nothing stands twice.
+        assert_eq!(
+            of_failure(&[found(0, "app")], Some("x@ns1:/data"), "nothing to restore"),
+            lines
+        );
     }
 
     #[test]
@@ -167,14 +205,19 @@ mod tests {
             let many: Vec<Found> = (0..count).map(|i| found(i, &format!("user{i}"))).collect();
             for sentence in ["short", &"long ".repeat(500), &"ä".repeat(600)] {
                 let lines = final_block(&many, Some("x@y:/z"), sentence);
-                let size: usize = lines.iter().map(|line| line.len() + 1).sum();
+                let kept = lines.iter().filter(|line| *line != FOOTER);
+                let size: usize = kept.map(|line| line.len() + 1).sum();
                 assert!(size <= FINAL_BYTES, "{count}: {size}");
                 assert!(lines.last().is_some_and(|line| line.starts_with("ERROR: ")));
-                assert!(count == 0 || lines.len() > 3, "{count}: {lines:?}");
+                assert!(count == 0 || lines.len() > 4, "{count}: {lines:?}");
             }
         }
         let many: Vec<Found> = (0..500).map(|i| found(i, &format!("user{i}"))).collect();
         let lines = final_block(&many, None, "x");
         assert_eq!(lines[1], "user499@ns1:/data 2024-01-01 18:19:05");
+        // Eight of one source are eight lines.
+        let lines = final_block(&many[..8], None, "x");
+        assert_eq!(lines.len(), 8 + 3, "{lines:?}");
+        assert_eq!(lines[8], "user0@ns1:/data 2024-01-01 10:00:05");
     }
 }

@@ -178,15 +178,15 @@ fn nothing(
     let report = &context.report;
     let source = plan.source();
     report.line("No eligible snapshots found");
+    if restore.required {
+        let message = format!("nothing to restore: no snapshot of {source} fits");
+        return failed(context, found, Some(&source), Failure::new(reason, message));
+    }
     if restore.discover {
         report.line(format!("No snapshots found for {source}"));
         for line in discovery::block(found) {
             report.line(line);
         }
-    }
-    if restore.required {
-        let message = format!("nothing to restore: no snapshot of {source} fits");
-        return failed(context, found, Some(&source), Failure::new(reason, message));
     }
     report.line("=== No data will be restored ===");
     Outcome::skipped(reason, format!("no snapshot of {source} fits"))
@@ -195,10 +195,7 @@ fn nothing(
 /// A failure after the snapshots are known: says which there are, in the last lines.
 fn failed(context: &Context, found: &[Found], wanted: Option<&str>, failure: Failure) -> Outcome {
     let report = &context.report;
-    for line in discovery::block(found) {
-        report.line(line);
-    }
-    for line in discovery::final_block(found, wanted, &failure.message) {
+    for line in discovery::of_failure(found, wanted, &failure.message) {
         report.line(line);
     }
     let mut outcome = Outcome::from(failure);

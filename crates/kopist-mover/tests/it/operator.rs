@@ -66,29 +66,52 @@ pub(crate) fn parse(status: &str) -> Parsed {
     parsed
 }
 
-#[test]
-fn the_last_block_of_a_restore_is_understood() {
-    use kopist_mover::report::discovery::{Found, final_block};
-    let found = |index: usize, user: &str| Found {
+/// What the operator makes of a failing restore among these snapshots, by source.
+fn read_of_failure(counts: &[(&str, usize)]) -> Parsed {
+    use kopist_mover::report::discovery::{Found, of_failure};
+    let start: jiff::Timestamp = "2024-01-01T10:00:00.123456789Z".parse().unwrap();
+    let found = |user: &str, index: usize| Found {
         id: format!("{index:032x}"),
         user: user.to_owned(),
         host: "ns1".to_owned(),
         path: "/data".to_owned(),
-        start: "2024-01-01T10:00:00Z".parse().unwrap(),
-        end: "2024-01-01T10:00:05Z".parse().unwrap(),
+        start: start + std::time::Duration::from_secs(3600 * index as u64),
+        end: start + std::time::Duration::from_secs(3600 * index as u64 + 5),
     };
-    let noise = "INFO: something\n".repeat(200);
-    let few = [found(1, "app"), found(2, "app"), found(3, "db")];
-    let log = noise.clone() + &final_block(&few, Some("nosuch@ns1:/data"), "sorry").join("\n");
-    let parsed = parse(&status(&log, true));
+    let all: Vec<Found> = counts
+        .iter()
+        .flat_map(|(user, count)| (0..*count).map(move |index| found(user, index)))
+        .collect();
+    let before = "INFO: Repository connected: directory /mnt/repo\nINFO: something\n".repeat(50);
+    let sentence = "nothing to restore: no snapshot of nosuch@ns1:/data fits";
+    let log = before + &of_failure(&all, Some("nosuch@ns1:/data"), sentence).join("\n");
+    parse(&status(&log, true))
+}
+
+#[test]
+fn each_snapshot_counts_once() {
+    for few in 0..=20_usize {
+        let counts = [("app", few), ("db", few.min(1))];
+        let parsed = read_of_failure(&counts);
+        assert_eq!(parsed.requested.as_deref(), Some("nosuch@ns1"), "{few}");
+        let counts = counts.iter().filter(|(_, count)| *count > 0);
+        let expected = counts.map(|(user, count)| (format!("{user}@ns1"), *count as u64));
+        assert_eq!(parsed.available, expected.collect(), "{few}");
+    }
+}
+
+#[test]
+fn where_not_all_fit_each_identity_is_there() {
+    let parsed = read_of_failure(&[("app", 100), ("db", 3)]);
     assert_eq!(parsed.requested.as_deref(), Some("nosuch@ns1"));
-    let expected = [("app@ns1".to_owned(), 2), ("db@ns1".to_owned(), 1)];
+    let expected = [("app@ns1".to_owned(), 1), ("db@ns1".to_owned(), 1)];
     assert_eq!(parsed.available, expected.into_iter().collect());
 
-    // Too many for objects: one line for each source, as many as fit.
-    let many: Vec<Found> = (0..100).map(|i| found(i, &format!("app{i}"))).collect();
-    let log = noise + &final_block(&many, Some("nosuch@ns1:/data"), "sorry").join("\n");
-    let parsed = parse(&status(&log, true));
+    // As many as fit.
+    let names: Vec<String> = (0..100).map(|index| format!("app{index}")).collect();
+    let counts: Vec<(&str, usize)> = names.iter().map(|name| (name.as_str(), 1)).collect();
+    let parsed = read_of_failure(&counts);
     assert_eq!(parsed.requested.as_deref(), Some("nosuch@ns1"));
     assert!(parsed.available.len() > 10, "{parsed:?}");
+    assert!(parsed.available.values().all(|count| *count == 1), "{parsed:?}");
 }

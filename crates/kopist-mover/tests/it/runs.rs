@@ -9,6 +9,7 @@ use kopist_testkit::tree::{Comparison, compare, list};
 use serde_json::{Value, json};
 
 use crate::container::{Container, Ended, is_root};
+use crate::operator;
 use crate::scenario::Scenarios;
 
 pub(crate) const PASSWORD: &str = "a-long-PASSWORD-value";
@@ -460,4 +461,25 @@ fn pods_of_several_users_share_a_repository() {
     assert_eq!(refused.code(), 1, "{}", refused.log);
     assert!(refused.log.contains("runs as 3000:3000"), "{}", refused.log);
     assert!(refused.log.contains("fsGroup"), "{}", refused.log);
+}
+
+#[test]
+fn the_operator_counts_each_snapshot_of_a_failing_restore_once() {
+    let container = container();
+    plant(&container.path("/data"));
+    succeed(&container, "backup", &json!({}));
+    succeed(&container, "backup", &json!({}));
+    succeed(&container, "backup", &json!({"KOPIA_OVERRIDE_USERNAME": "other"}));
+    for changes in [
+        json!({"KOPIA_PREVIOUS": "7"}),
+        json!({"KOPIA_OVERRIDE_USERNAME": "nobody-has-this", "KOPIST_RESTORE_REQUIRE": "true"}),
+    ] {
+        let mut changes = changes;
+        changes["KOPIA_DISCOVER_SNAPSHOTS"] = json!("true");
+        let ended = run(&container, "restore", &changes);
+        assert_eq!(ended.code(), 1, "{}", ended.log);
+        let parsed = operator::parse(&operator::status(&ended.log, true));
+        let expected = [("app@ns1".to_owned(), 2), ("other@ns1".to_owned(), 1)];
+        assert_eq!(parsed.available, expected.into_iter().collect(), "{}", ended.log);
+    }
 }
