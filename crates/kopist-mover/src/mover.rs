@@ -388,6 +388,7 @@ impl Ending {
             repository_bytes: telemetry.and_then(Telemetry::repository_bytes),
             calls: telemetry.map(|telemetry| telemetry.meter.read()).unwrap_or_default(),
             cache: run.map(|(_, cache)| cache),
+            cache_counts: telemetry.map(Telemetry::cache_counts).unwrap_or_default(),
             peak_memory: peak_memory(),
             memory_limit: self.memory_limit,
         };

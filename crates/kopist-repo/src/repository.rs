@@ -16,7 +16,7 @@ use kopist_format::{
 use secrecy::SecretString;
 
 use crate::{
-    cache::{CacheOptions, IndexFiles, SharedIndexBytes},
+    cache::{CacheMeter, CacheOptions, IndexFiles, SharedIndexBytes},
     clock::{Clock, SystemClock},
     content::{
         ContentInfo, From as Origin, PackReader, open_content, open_payload, unreadable_blob,
@@ -88,6 +88,7 @@ struct Inner {
     index: CommittedIndex,
     packs: PackReader,
     manifests: ManifestCache,
+    cache_meter: Arc<CacheMeter>,
 }
 
 /// What the session markers of a repository say.
@@ -128,9 +129,15 @@ impl Repository {
         let files = cache
             .as_ref()
             .map(|cache| IndexFiles::new(cache.sub_dir("indexes"), cache.index_min_age_secs));
+        let cache_meter = Arc::<CacheMeter>::default();
         let max_pack_size = settings.parameters().max_pack_size;
         let inner = Inner {
-            packs: PackReader::new(Arc::clone(&store), cache.as_ref(), max_pack_size),
+            packs: PackReader::new(
+                Arc::clone(&store),
+                cache.as_ref(),
+                max_pack_size,
+                Arc::clone(&cache_meter),
+            ),
             store,
             identity,
             clock,
@@ -141,8 +148,9 @@ impl Repository {
             settings,
             splitter,
             epochs: EpochManager::default(),
-            index: CommittedIndex::new(files),
+            index: CommittedIndex::new(files, Arc::clone(&cache_meter)),
             manifests: ManifestCache::default(),
+            cache_meter,
         };
         inner.index.refresh(&inner)?;
         Ok(Self { inner: Arc::new(inner) })
@@ -151,6 +159,11 @@ impl Repository {
     /// The storage.
     pub fn store(&self) -> &Arc<dyn BlobStore> {
         &self.inner.store
+    }
+
+    /// How often the caches have what is asked for; counts on while the repository is open.
+    pub fn cache_meter(&self) -> Arc<CacheMeter> {
+        Arc::clone(&self.inner.cache_meter)
     }
 
     /// Who we are.

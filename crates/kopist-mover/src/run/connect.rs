@@ -337,6 +337,7 @@ fn open(
         time: started.elapsed(),
         index_blobs: repository.index().blob_count() as u64,
     });
+    context.telemetry.caches(repository.cache_meter());
     Ok(repository)
 }
 

@@ -87,7 +87,18 @@ pub fn document(record: &Record<'_>) -> Value {
     }
     put("storage", storage(record));
     if let Some(cache) = record.cache {
-        put("cache", json!({"usedBytes": cache.used, "capacityBytes": cache.capacity}));
+        let counts = record.cache_counts.iter().map(|(cache, count)| {
+            ((*cache).to_owned(), json!({"hits": count.hits, "misses": count.misses}))
+        });
+        let counts: Map<String, Value> = counts.collect();
+        put(
+            "cache",
+            json!({
+                "usedBytes": cache.used,
+                "capacityBytes": cache.capacity,
+                "requests": counts,
+            }),
+        );
     }
     let memory = json!({"peakBytes": record.peak_memory, "limitBytes": record.memory_limit});
     put("memory", memory);
@@ -141,6 +152,7 @@ mod tests {
         assert_eq!(report["repository"]["indexBlobs"], 7);
         assert_eq!((&report["bytesRead"], &report["bytesNew"]), (&json!(400), &json!(100)));
         assert_eq!(report["storage"]["get"]["requests"], 5);
+        assert_eq!(report["cache"]["requests"]["metadata"]["hits"], 3);
         assert_eq!(report["memory"]["limitBytes"], 1 << 30);
         assert!(report.get("hint").is_none() && report.get("bytesDeleted").is_none());
     }

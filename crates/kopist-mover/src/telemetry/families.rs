@@ -95,6 +95,7 @@ pub fn series(record: &Record<'_>) -> Series {
     let mut families = Families::default();
     of_the_run(record, &mut families);
     of_the_work(record, &mut families);
+    of_the_caches(record, &mut families);
     of_the_store(&record.calls, &mut families);
     Series { labels, families: families.0 }
 }
@@ -236,6 +237,19 @@ fn of_the_work(record: &Record<'_>, all: &mut Families) {
     }
 }
 
+fn of_the_caches(record: &Record<'_>, all: &mut Families) {
+    let points = record.cache_counts.iter().flat_map(|(cache, count)| {
+        [("hit", count.hits), ("miss", count.misses)]
+            .map(|(result, count)| number(vec![("cache", *cache), ("result", result)], count))
+    });
+    all.family(
+        "kopist_cache_requests_total",
+        "What each cache was asked for: it was there (hit), or had to be fetched (miss).",
+        Kind::Counter,
+        points.collect(),
+    );
+}
+
 fn of_the_store(calls: &[Calls], all: &mut Families) {
     let used: Vec<(&'static str, &Calls)> = calls
         .iter()
@@ -290,6 +304,8 @@ pub(super) fn kind(operation: Operation) -> &'static str {
 pub(super) mod tests {
     use std::time::Duration;
 
+    use kopist_repo::cache::CacheCount;
+
     use super::*;
     use crate::report::{CacheUse, Figures, Outcome, Reason, Written};
     use crate::telemetry::Opened;
@@ -333,6 +349,7 @@ pub(super) mod tests {
                 classes: [3, 1, 1, 0, 0, 0, 0, 0],
             }],
             cache: Some(CacheUse { used: 10, capacity: 100 }),
+            cache_counts: vec![("metadata", CacheCount { hits: 3, misses: 1 })],
             peak_memory: Some(1 << 20),
             memory_limit: Some(1 << 30),
         }

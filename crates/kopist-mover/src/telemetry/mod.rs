@@ -30,6 +30,7 @@ pub use record::{Opened, Record, peak_memory};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kopist_blob::Meter;
+use kopist_repo::cache::{CacheCount, CacheMeter};
 
 /// What is counted while a run works.
 #[derive(Debug, Default)]
@@ -39,6 +40,7 @@ pub struct Telemetry {
     /// That something moves.
     pub pulse: Arc<Pulse>,
     opened: Mutex<Option<Opened>>,
+    caches: Mutex<Option<Arc<CacheMeter>>>,
     repository_bytes: Mutex<Option<u64>>,
 }
 
@@ -46,6 +48,11 @@ impl Telemetry {
     /// Notes what the opening of the repository took.
     pub fn opened(&self, opened: Opened) {
         *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened);
+    }
+
+    /// Counts what these caches are asked for.
+    pub fn caches(&self, meter: Arc<CacheMeter>) {
+        *self.caches.lock().unwrap_or_else(PoisonError::into_inner) = Some(meter);
     }
 
     /// Notes how large the repository is.
@@ -56,6 +63,13 @@ impl Telemetry {
     /// What the opening of the repository took, once it is open.
     pub fn opening(&self) -> Option<Opened> {
         *self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the caches were asked for, those that were asked at all.
+    pub fn cache_counts(&self) -> Vec<(&'static str, CacheCount)> {
+        let caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = caches.iter().flat_map(|meter| meter.read());
+        counts.filter(|(_, count)| *count != CacheCount::default()).collect()
     }
 
     /// How large the repository is, if somebody looked.

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kopist_blob::metered::Calls;
+use kopist_repo::cache::CacheCount;
 
 use crate::report::{CacheUse, Outcome};
 
@@ -30,6 +31,8 @@ pub struct Record<'a> {
     pub calls: Vec<Calls>,
     /// The cache, if there is a plan for one.
     pub cache: Option<CacheUse>,
+    /// What each cache was asked for.
+    pub cache_counts: Vec<(&'static str, CacheCount)>,
     /// Most memory that the process had at once.
     pub peak_memory: Option<u64>,
     /// What it may have.

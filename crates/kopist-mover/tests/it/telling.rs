@@ -170,9 +170,27 @@ fn metrics_of_restores_and_maintenance() {
     succeed(&container, "backup", &json!({}));
     make_directory(&container, "/metrics");
     let settings = json!({"KOPIST_METRICS": "textfile:/metrics"});
+    std::fs::remove_dir_all(container.path("/cache/kopist")).unwrap();
+    succeed(&container, "restore", &settings);
+    let cold = metrics(&container);
     succeed(&container, "restore", &settings);
     let text = metrics(&container);
     assert_eq!(number(&text, "kopist_restore_files") as u64, 5);
+    let asked = |text: &str, cache: &str, result: &str| {
+        let labels = format!("cache=\"{cache}\",result=\"{result}\"}} ");
+        let line = text.lines().find(|line| {
+            line.starts_with("kopist_cache_requests_total{") && line.contains(&labels)
+        });
+        let line = line.unwrap_or_else(|| panic!("no {labels} in {text}"));
+        line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()
+    };
+    // What the first restore had to fetch, the second finds.
+    for cache in ["metadata", "indexes"] {
+        assert!(asked(&cold, cache, "miss") > 0, "{cache}: {cold}");
+        assert_eq!(asked(&text, cache, "miss"), 0, "{cache}: {text}");
+        let hits = asked(&cold, cache, "miss") + asked(&cold, cache, "hit");
+        assert_eq!(asked(&text, cache, "hit"), hits, "{cache}: {text}");
+    }
     assert!(number(&text, "kopist_restore_bytes") > 6_000_000.0);
     for entry in std::fs::read_dir(container.path("/metrics")).unwrap().flatten() {
         std::fs::remove_file(entry.path()).unwrap();

@@ -20,6 +20,7 @@
 
 mod disk;
 mod index_files;
+mod meter;
 
 use std::{
     fs, io,
@@ -29,6 +30,7 @@ use std::{
 
 pub(crate) use disk::DiskCache;
 pub(crate) use index_files::{IndexBytes, IndexFiles, SharedIndexBytes};
+pub use meter::{CacheCount, CacheMeter};
 
 /// The part of the free space that a cache may fill.
 pub const SHARE_OF_FREE_SPACE: f64 = 0.8;

@@ -7,7 +7,7 @@ use kopist_blob::{BlobError, BlobId, BlobStore, ByteRange};
 use parking_lot::Mutex;
 
 use super::{ContentInfo, blocks::BlockCache};
-use crate::cache::{CacheOptions, DiskCache};
+use crate::cache::{CacheMeter, CacheOptions, DiskCache};
 
 /// Larger metadata packs are not fetched as a whole.
 const MAX_WHOLE_PACK: usize = 32 << 20;
@@ -22,6 +22,7 @@ pub(crate) struct PackReader {
     store: Arc<dyn BlobStore>,
     contents: Option<DiskCache>,
     metadata: Option<DiskCache>,
+    meter: Arc<CacheMeter>,
     blocks: BlockCache,
     /// Packs being fetched: who wants one of them waits.
     fetching: Mutex<HashMap<String, Arc<Mutex<()>>>>,
@@ -39,6 +40,7 @@ impl PackReader {
         store: Arc<dyn BlobStore>,
         cache: Option<&CacheOptions>,
         max_pack_size: usize,
+        meter: Arc<CacheMeter>,
     ) -> Self {
         let disk = |name, limit| {
             let cache = cache.filter(|_| limit > 0)?;
@@ -49,6 +51,7 @@ impl PackReader {
             contents: disk("contents", cache.map_or(0, |c| c.content_limit)),
             metadata: disk("metadata", cache.map_or(0, |c| c.metadata_limit))
                 .filter(|_| whole_packs),
+            meter,
             blocks: BlockCache::new(Arc::clone(&store)),
             fetching: Mutex::default(),
             store,
@@ -63,7 +66,9 @@ impl PackReader {
                 None => Ok((self.fetch_uncached(info)?, From::Storage)),
                 Some(cache) => {
                     let key = content_key(info);
-                    if let Some(data) = cache.get_range(&key, 0, length) {
+                    let cached = cache.get_range(&key, 0, length);
+                    self.meter.contents.note(cached.is_some());
+                    if let Some(data) = cached {
                         return Ok((data, From::Cache));
                     }
                     let data = self.fetch_uncached(info)?;
@@ -76,12 +81,15 @@ impl PackReader {
             return Ok((self.blocks.read(&info.pack, offset, length)?, From::Cache));
         };
         if let Some(data) = cache.get_range(&info.pack, offset, length) {
+            self.meter.metadata.note(true);
             return Ok((data, From::Cache));
         }
         let turn = Arc::clone(self.fetching.lock().entry(info.pack.to_string()).or_default());
         let held = turn.lock();
         // Someone else may have fetched it meanwhile.
-        let result = match cache.get_range(&info.pack, offset, length) {
+        let cached = cache.get_range(&info.pack, offset, length);
+        self.meter.metadata.note(cached.is_some());
+        let result = match cached {
             Some(data) => Ok((data, From::Cache)),
             None => self.fetch_whole(cache, info).map(|data| (data, From::Storage)),
         };

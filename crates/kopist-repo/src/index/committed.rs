@@ -13,7 +13,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::{IndexView, Segment, segment::choose_merged};
 use crate::{
-    cache::{IndexBytes, IndexFiles, SharedIndexBytes},
+    cache::{CacheMeter, IndexBytes, IndexFiles, SharedIndexBytes},
     error::{RepoError, Result},
     util::parallel_map,
 };
@@ -85,6 +85,7 @@ pub(crate) trait IndexSource: Sync {
 /// The committed index of an open repository.
 pub(crate) struct CommittedIndex {
     files: Option<IndexFiles>,
+    meter: Arc<CacheMeter>,
     current: RwLock<Current>,
     /// One refresh at a time; holds what the next one can use again.
     loader: Mutex<Loader>,
@@ -106,10 +107,11 @@ struct Loader {
 
 impl CommittedIndex {
     /// An index that shows nothing until the first [`refresh`](Self::refresh).
-    pub(crate) fn new(files: Option<IndexFiles>) -> Self {
+    pub(crate) fn new(files: Option<IndexFiles>, meter: Arc<CacheMeter>) -> Self {
         let view = Arc::new(IndexView::new(Vec::new(), None, 0));
         Self {
             files,
+            meter,
             current: RwLock::new(Current { view, refreshed: Timestamp::MIN, doubtful: false }),
             loader: Mutex::default(),
         }
@@ -243,7 +245,12 @@ impl CommittedIndex {
     }
 
     fn load_one(&self, source: &dyn IndexSource, blob: &BlobId) -> Result<Arc<Segment>> {
-        if let Some(bytes) = self.files.as_ref().and_then(|files| files.load(blob.as_str()))
+        let cached = self.files.as_ref().and_then(|files| {
+            let cached = files.load(blob.as_str());
+            self.meter.indexes.note(cached.is_some());
+            cached
+        });
+        if let Some(bytes) = cached
             && let Ok(segment) = Segment::parse(blob.as_str(), bytes, source.overhead())
         {
             return Ok(Arc::new(segment));
