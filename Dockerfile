@@ -53,6 +53,8 @@ FROM docker.io/library/debian:bookworm-slim AS full-tools
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends \
     bash ca-certificates openssh-client rclone tzdata \
+ && echo "nobody:x:65532:65532:the image's user:/:/bin/false" >> /etc/passwd \
+ && echo "nogroup:x:65532:" >> /etc/group \
  && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*
 
 FROM base AS full

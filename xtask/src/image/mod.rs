@@ -43,8 +43,9 @@ pub(crate) fn host() -> Result<String> {
     Ok(host.ok_or("rustc does not name its host")?.to_owned())
 }
 
-/// Builds the image into a store of its own and runs a backup and a restore in it: as a user
-/// without name, without HOME, unable to write anywhere but to the mounted directories.
+/// Builds both flavours of the image into a store of their own and runs a backup and a restore in
+/// each: as a user without name, without HOME, unable to write anywhere but to the mounted
+/// directories.
 pub(crate) fn test() -> Result {
     const TAG: &str = "localhost/kopist-test";
     let scratch = step::scratch("image")?;
@@ -53,17 +54,54 @@ pub(crate) fn test() -> Result {
     build(&buildah, here, TAG, Flavour::Usual)?;
     labelled(&buildah, TAG)?;
 
+    let container = buildah.output(&["from", "--pull-never", TAG])?;
+    let container = container.trim();
+    as_kopia(&buildah, container)?;
     headline("a backup and a restore in the image");
+    there_and_back(
+        &buildah,
+        container,
+        &here.join("usual"),
+        "KOPIA_REPOSITORY=filesystem:///mnt/repository",
+    )?;
+    scenarios(&buildah, container)?;
+    larger(&buildah, &here.join("full"))
+}
+
+/// The larger flavour: its programs start, and a repository behind rclone is written and read.
+fn larger(buildah: &Buildah, here: &Path) -> Result {
+    const WHAT: &str = "the larger flavour of the image";
+    const TAG: &str = "localhost/kopist-test-full";
+    if let Some(missing) = rootfs::MORE.iter().find(|name| !step::installed(name)) {
+        step::skipped(WHAT, &format!("{missing} is not installed here"));
+        return Ok(());
+    }
+    build(buildah, here, TAG, Flavour::Full)?;
+    labelled(buildah, TAG)?;
+    let container = buildah.output(&["from", "--pull-never", TAG])?;
+    let container = container.trim();
+    as_kopia(buildah, container)?;
+    headline(&format!("{WHAT}: ssh and rclone"));
+    // ssh starts for nobody without a passwd entry; the image's own user has one.
+    let script = "set -euo pipefail; ssh -V; rclone version; \
+                  { ssh-keyscan 2>&1 || true; } | grep -qi usage";
+    let arguments = ["run", "--isolation", "chroot", container, "--", "bash", "-c"];
+    step::succeed(buildah.command(&arguments).arg(script))?;
+    headline(&format!("{WHAT}: a backup and a restore through rclone"));
+    let remote = "RCLONE_REMOTE_PATH=:local:/mnt/repository";
+    there_and_back(buildah, container, &here.join("rclone"), remote)
+}
+
+/// A backup and a restore, into a repository that this variable places at `/mnt/repository`.
+fn there_and_back(buildah: &Buildah, container: &str, here: &Path, place: &str) -> Result {
     let data = here.join("data");
     let (repository, cache, restored) =
         (here.join("repository"), here.join("cache"), here.join("restored"));
-    RandomTree::create(&data, 1, TreeShape::default());
     for directory in [&repository, &cache, &restored] {
-        std::fs::create_dir(directory)?;
+        std::fs::create_dir_all(directory)?;
     }
+    RandomTree::create(&data, 1, TreeShape::default());
     own(&[&data, &repository, &cache, &restored])?;
-    let container = buildah.output(&["from", "--pull-never", TAG])?;
-    as_kopia(&buildah, container.trim())?;
     let run = |direction: &str, data: &Path, at: &str| -> Result {
         let mut command = buildah.command(&["run", "--isolation", "chroot"]);
         command.arg("--user").arg(format!("{USER}:{USER}"));
@@ -71,7 +109,7 @@ pub(crate) fn test() -> Result {
             command.arg("--volume").arg(format!("{}:{at}", directory.display()));
         }
         for variable in [
-            "KOPIA_REPOSITORY=filesystem:///mnt/repository",
+            place,
             "KOPIA_PASSWORD=correct horse battery staple",
             "KOPIA_OVERRIDE_USERNAME=test",
             "KOPIA_OVERRIDE_HOSTNAME=image",
@@ -81,17 +119,22 @@ pub(crate) fn test() -> Result {
         ] {
             command.arg("--env").arg(variable);
         }
-        command.args([container.trim(), "--", ENTRY, direction]);
+        command.args([container, "--", ENTRY, direction]);
         step::succeed(&mut command)
     };
     run("backup", &data, "/data")?;
     run("restore", &restored, "/restore/data")?;
+    if !repository.join("kopia.repository.f").exists()
+        && !repository.join("kopia.repository").exists()
+    {
+        return Err(format!("no repository came to {}", repository.display()).into());
+    }
     let found = tree::compare(&tree::list(&data), &tree::list(&restored), Comparison::restored());
     if !found.is_empty() {
         return Err(format!("the tree that the image restored differs:\n{found}").into());
     }
     println!("the image brought every byte, mode, time and link back");
-    scenarios(&buildah, container.trim())
+    Ok(())
 }
 
 /// What the image says of itself: who made what, and that its user is not root.

@@ -79,7 +79,8 @@ const TOOLS: [&str; 53] = [
     "wc",
     "xargs",
 ];
-const MORE: [&str; 3] = ["ssh", "ssh-keyscan", "rclone"];
+/// What the larger flavour has besides.
+pub(super) const MORE: [&str; 3] = ["ssh", "ssh-keyscan", "rclone"];
 
 /// The authorities that Mozilla trusts, without those that somebody has added to this machine.
 const AUTHORITIES: &str = "/usr/share/ca-certificates/mozilla";
@@ -98,9 +99,11 @@ pub(crate) fn lay(root: &Path, binary: &Path, flavour: Flavour) -> Result {
     make(root, "etc/ssl/certs")?;
     std::fs::write(
         root.join("etc/passwd"),
-        "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
+        "root:x:0:0:root:/:/bin/sh\n\
+         nobody:x:65534:65534:nobody:/:/bin/false\n\
+         nobody:x:65532:65532:the image's user:/:/bin/false\n",
     )?;
-    std::fs::write(root.join("etc/group"), "root:x:0:\nnogroup:x:65534:\n")?;
+    std::fs::write(root.join("etc/group"), "root:x:0:\nnogroup:x:65534:\nnogroup:x:65532:\n")?;
     authorities(root)?;
     zones(root)?;
     let mut libraries = BTreeSet::new();
