@@ -137,16 +137,17 @@ impl Probe for HostProbe {
     }
 
     fn memory_limit(&self) -> Option<u64> {
-        let text = fs::read_to_string("/sys/fs/cgroup/memory.max")
-            .or_else(|_| fs::read_to_string("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-            .ok()?;
-        memory_limit_of(&text)
+        let read = |path: &Path| fs::read_to_string(self.root.resolve(path)).ok();
+        let groups = read(Path::new("/proc/self/cgroup")).unwrap_or_default();
+        let limits = memory_files(&groups).into_iter();
+        limits.filter_map(|file| memory_limit_of(&read(&file)?)).min()
     }
 
     fn cpus(&self) -> usize {
         let available = std::thread::available_parallelism().map_or(1, usize::from);
-        let quota =
-            fs::read_to_string("/sys/fs/cgroup/cpu.max").ok().and_then(|text| cpu_quota_of(&text));
+        let quota = fs::read_to_string(self.root.resolve("/sys/fs/cgroup/cpu.max"))
+            .ok()
+            .and_then(|text| cpu_quota_of(&text));
         quota.map_or(available, |quota| quota.min(available)).max(1)
     }
 }
@@ -158,6 +159,33 @@ fn user_in_passwd(passwd: &str, uid: u32) -> Option<String> {
         let id: u32 = fields.nth(1)?.parse().ok()?;
         (id == uid && !name.is_empty()).then(|| name.to_owned())
     })
+}
+
+/// Files that may limit the memory of this process, by the content of `/proc/self/cgroup`.
+///
+/// A container mostly sees its own group as the root. Where it sees the whole machine instead, its
+/// group and each above it may have a limit, and the root has none.
+fn memory_files(groups: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for (version_1, base, name) in [
+        (false, "/sys/fs/cgroup", "memory.max"),
+        (true, "/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+    ] {
+        let path = groups.lines().find_map(|line| {
+            let mut fields = line.splitn(3, ':').skip(1);
+            let (controllers, path) = (fields.next()?, fields.next()?);
+            let is_it = controllers.split(',').any(|name| name == "memory");
+            // A path out of what this container sees leads nowhere.
+            (is_it == version_1 && (version_1 || controllers.is_empty()) && !path.contains("/.."))
+                .then_some(path)
+        });
+        let path = Path::new(path.unwrap_or("/"));
+        files.extend(path.ancestors().map(|group| {
+            let below = group.strip_prefix("/").unwrap_or(group);
+            Path::new(base).join(below).join(name)
+        }));
+    }
+    files
 }
 
 /// `max` and the huge numbers of cgroup v1 mean that there is no limit.
@@ -189,6 +217,33 @@ mod tests {
         assert_eq!(cpu_quota_of("150000 100000\n"), Some(2));
         assert_eq!(cpu_quota_of("max 100000\n"), None);
         assert_eq!(cpu_quota_of("100000 0\n"), None);
+    }
+
+    #[test]
+    fn the_tightest_limit_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let probe = HostProbe::new(ContainerRoot::at(dir.path()));
+        let put = |path: &str, text: &str| {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        assert_eq!(probe.memory_limit(), None);
+        // The container's group is the root of what it sees.
+        put("sys/fs/cgroup/memory.max", "300\n");
+        assert_eq!(probe.memory_limit(), Some(300));
+        // It sees the whole machine.
+        fs::remove_file(dir.path().join("sys/fs/cgroup/memory.max")).unwrap();
+        put("proc/self/cgroup", "1:name=systemd:/x\n0::/kubepods/pod1/c1\n");
+        put("sys/fs/cgroup/kubepods/pod1/c1/memory.max", "max\n");
+        put("sys/fs/cgroup/kubepods/pod1/memory.max", "200\n");
+        put("sys/fs/cgroup/kubepods/memory.max", "900\n");
+        assert_eq!(probe.memory_limit(), Some(200));
+        // The groups of version 1.
+        put("proc/self/cgroup", "4:cpu,memory:/docker/c2\n0::/../other\n");
+        put("sys/fs/cgroup/memory/docker/c2/memory.limit_in_bytes", "100\n");
+        put("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+        assert_eq!(probe.memory_limit(), Some(100));
     }
 
     #[test]

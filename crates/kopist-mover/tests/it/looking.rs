@@ -39,7 +39,7 @@ fn saved() -> Container {
 }
 
 /// The environment of a job of its own: no data, no identity.
-fn look(container: &Container, mode: &str, changes: &Value) -> crate::container::Ended {
+pub(crate) fn look(container: &Container, mode: &str, changes: &Value) -> crate::container::Ended {
     let mut all = json!({"DIRECTION": null, "KOPIA_PASSWORD": PASSWORD});
     for (name, value) in changes.as_object().into_iter().flatten() {
         all[name] = value.clone();
@@ -48,7 +48,7 @@ fn look(container: &Container, mode: &str, changes: &Value) -> crate::container:
 }
 
 #[track_caller]
-fn fine(container: &Container, mode: &str, changes: &Value) -> String {
+pub(crate) fn fine(container: &Container, mode: &str, changes: &Value) -> String {
     let ended = look(container, mode, changes);
     assert_eq!(ended.code(), 0, "{}", ended.log);
     ended.log

@@ -11,6 +11,7 @@ mod looking;
 mod operator;
 mod planning;
 mod pod;
+mod remote;
 mod rooted;
 mod runs;
 mod scenario;

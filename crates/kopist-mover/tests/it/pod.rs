@@ -3,12 +3,16 @@
 //! Any user, no passwd entry and a read-only root are scenario V14, which also runs in an image's
 //! root.
 
+use jiff::SignedDuration;
 use kopist_testkit::oracle::skipped;
+use kopist_testkit::proxy::{Faults, Proxy};
+use kopist_testkit::servers::S3;
 use serde_json::json;
 
 use crate::container::Container;
+use crate::remote;
 use crate::rooted::RootFs;
-use crate::runs::{container, env, plant, same, succeed};
+use crate::runs::{container, env, plant, run, same, succeed};
 use crate::telling::Server;
 
 #[test]
@@ -52,6 +56,38 @@ fn a_full_cache_volume_is_gone_around() {
         same(&container);
         succeed(&container, "maintenance", &asked);
     }
+}
+
+/// More data than memory: what it takes does not grow with the data. The kernel's own count of the
+/// process is compared with the limit that the process has read.
+#[test]
+fn a_memory_limit_is_known_and_kept() {
+    const LIMIT: u64 = 192 << 20;
+    const FILE: usize = 48 << 20;
+    let container = container();
+    let group = container.path("/sys/fs/cgroup");
+    std::fs::create_dir_all(&group).unwrap();
+    std::fs::write(group.join("memory.max"), format!("{LIMIT}\n")).unwrap();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    for index in 0..4 {
+        let mut noise = Vec::with_capacity(FILE);
+        while noise.len() < FILE {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            noise.extend_from_slice(&state.to_le_bytes());
+        }
+        std::fs::write(container.path(&format!("/data/file{index}")), noise).unwrap();
+    }
+    for mode in ["backup", "restore", "maintenance"] {
+        succeed(&container, mode, &json!({"KOPIST_REPORT_FILE": "/cache/report.json"}));
+        let text = std::fs::read_to_string(container.path("/cache/report.json")).unwrap();
+        let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(report["memory"]["limitBytes"], LIMIT, "{mode}");
+        let peak = report["memory"]["peakBytes"].as_u64().unwrap();
+        assert!(peak < LIMIT, "{mode} took {peak} bytes");
+    }
+    same(&container);
 }
 
 #[test]
@@ -165,4 +201,41 @@ fn a_store_that_is_not_there_yet_is_waited_for() {
     running.terminate();
     let ended = running.end();
     assert_eq!(ended.code(), 143, "{}", ended.log);
+}
+
+/// What is old enough is told by the store's clock and ours; where they differ, nothing is deleted.
+#[test]
+fn another_clock_of_the_store() {
+    const TEST: &str = "another_clock_of_the_store";
+    let Some(server) = S3::start(TEST) else { return };
+    server.make_bucket("bucket");
+    let proxy = Proxy::start(server.server.port(), Faults::default());
+    let settings = remote::s3(&proxy.address(), "bucket");
+    let container = container();
+    plant(&container.path("/data"));
+    succeed(&container, "backup", &settings);
+    for ahead in [SignedDuration::from_hours(30), SignedDuration::from_hours(-30)] {
+        let blobs = || server.ask("GET", "/bucket?list-type=2&prefix=app%2Fp", &[], "");
+        let before = blobs().matches("<Key>").count();
+        assert!(before > 0);
+        proxy.set(Faults { clock_ahead: ahead, ..Faults::default() });
+        let log = succeed(&container, "backup", &settings);
+        assert!(log.contains("entries unchanged"), "{log}");
+        succeed(&container, "restore", &settings);
+        same(&container);
+        let ended = run(&container, "maintenance", &settings);
+        assert_eq!(ended.code(), 1, "{}", ended.log);
+        assert!(ended.log.contains("clock skew detected"), "{}", ended.log);
+        assert!(
+            ended.log.contains("hint: the clocks of the node and of the store"),
+            "{}",
+            ended.log
+        );
+        assert_eq!(blobs().matches("<Key>").count(), before, "{ahead:#}");
+    }
+    // A few minutes are nothing.
+    proxy.set(Faults { clock_ahead: SignedDuration::from_mins(3), ..Faults::default() });
+    succeed(&container, "maintenance", &settings);
+    succeed(&container, "restore", &settings);
+    same(&container);
 }

@@ -2,6 +2,8 @@
 
 use std::io::{self, Read, Write};
 
+use jiff::{SignedDuration, Timestamp};
+
 /// Longer heads are not ours.
 const LONGEST_HEAD: usize = 64 << 10;
 
@@ -111,6 +113,15 @@ impl Message {
         !self.ends_connection
     }
 
+    /// Adds this to every date of an answer.
+    pub(super) fn turn_clock(&mut self, ahead: SignedDuration) {
+        let is_xml = self.header("content-type").is_some_and(|kind| kind.contains("xml"));
+        turn_dates(&mut self.head, ahead);
+        if is_xml {
+            turn_dates(&mut self.body, ahead);
+        }
+    }
+
     pub(super) fn write_to(&self, stream: &mut impl Write) -> io::Result<()> {
         stream.write_all(&self.head)?;
         stream.write_all(&self.body)?;
@@ -159,4 +170,47 @@ fn read_line(stream: &mut impl Read) -> io::Result<Vec<u8>> {
 fn read_exactly(stream: &mut impl Read, length: u64, body: &mut Vec<u8>) -> io::Result<()> {
     let read = stream.take(length).read_to_end(body)?;
     if read as u64 == length { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+/// Adds to all dates in the forms of HTTP and of S3, which keep their lengths.
+fn turn_dates(text: &mut [u8], ahead: SignedDuration) {
+    /// `Sun, 06 Nov 1994 08:49:37 GMT`
+    const HTTP: &str = "%a, %d %b %Y %H:%M:%S GMT";
+    const HTTP_LENGTH: usize = 29;
+    /// The seconds of `<LastModified>1994-11-06T08:49:37.123Z</LastModified>`; the rest stays.
+    const ISO: &str = "%Y-%m-%dT%H:%M:%S";
+    const ISO_LENGTH: usize = 19;
+    const BEFORE_ISO: &[u8] = b"<LastModified>";
+    for at in 0..text.len() {
+        let rest = &mut text[at..];
+        let (date, form) = if rest.len() >= HTTP_LENGTH && rest[..HTTP_LENGTH].ends_with(b" GMT") {
+            (&mut rest[..HTTP_LENGTH], HTTP)
+        } else if rest.len() >= BEFORE_ISO.len() + ISO_LENGTH && rest.starts_with(BEFORE_ISO) {
+            (&mut rest[BEFORE_ISO.len()..][..ISO_LENGTH], ISO)
+        } else {
+            continue;
+        };
+        let known = std::str::from_utf8(date)
+            .ok()
+            .and_then(|date| jiff::civil::DateTime::strptime(form, date).ok())
+            .and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC).ok());
+        let Some(known) = known else { continue };
+        let turned: Timestamp = known.timestamp() + ahead;
+        date.copy_from_slice(turned.strftime(form).to_string().as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_moved_in_place() {
+        let mut text = *b"Date: Sat, 31 Dec 1994 23:49:37 GMT\r\n\
+            x <LastModified>1994-12-31T23:49:37.123Z</LastModified> y GMT";
+        turn_dates(&mut text, SignedDuration::from_hours(1));
+        let expected = *b"Date: Sun, 01 Jan 1995 00:49:37 GMT\r\n\
+            x <LastModified>1995-01-01T00:49:37.123Z</LastModified> y GMT";
+        assert_eq!(text, expected);
+    }
 }

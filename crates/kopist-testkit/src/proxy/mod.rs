@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use jiff::SignedDuration;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -49,6 +50,8 @@ pub struct Faults {
     pub latency: Duration,
     /// So many requests pass before anything of this begins.
     pub spared: u64,
+    /// The server's clock is so far ahead: dates in heads of answers and in XML.
+    pub clock_ahead: SignedDuration,
     /// Requests with another token than this are answered with 401, whatever else is set.
     pub bearer: Option<String>,
 }
@@ -208,6 +211,7 @@ impl Shared {
         if self.spared.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).is_ok() {
             return Faults {
                 latency: held.latency,
+                clock_ahead: held.clock_ahead,
                 bearer: held.bearer.clone(),
                 ..Faults::default()
             };
@@ -303,7 +307,10 @@ fn serve(client: impl Read + Write, shared: &Shared) -> io::Result<()> {
             Peer::new(stream)
         };
         request.write_to(&mut stream)?;
-        let answer = Message::read_answer(&request, &mut stream)?;
+        let mut answer = Message::read_answer(&request, &mut stream)?;
+        if !faults.clock_ahead.is_zero() {
+            answer.turn_clock(faults.clock_ahead);
+        }
         let changes = matches!(request.method(), "PUT" | "POST" | "DELETE" | "MOVE" | "PATCH");
         if changes && shared.happens(faults.lost) {
             return Ok(());
