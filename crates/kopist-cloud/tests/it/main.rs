@@ -4,11 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // tests may panic
 
 mod azure;
+mod azure_locks;
 mod b2;
 mod connections;
 mod errors;
 mod faults;
 mod gcs;
+mod gcs_locks;
 mod gdrive;
 mod rclone;
 mod s3;

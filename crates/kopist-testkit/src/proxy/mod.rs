@@ -13,7 +13,7 @@ mod message;
 mod stub;
 
 pub use line::{Line, Weather};
-pub use stub::{Asked, Stub};
+pub use stub::{Asked, Reply, Stub};
 
 use std::io::{self, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -48,6 +48,8 @@ pub struct Faults {
     pub slow: f64,
     /// What each request takes longer.
     pub latency: Duration,
+    /// Only requests of these methods are meant; empty means all.
+    pub methods: &'static [&'static str],
     /// So many requests pass before anything of this begins.
     pub spared: u64,
     /// The server's clock is so far ahead: dates in heads of answers and in XML.
@@ -205,10 +207,12 @@ impl Shared {
     }
 
     /// What may go wrong with the next request.
-    fn faults(&self) -> Faults {
+    fn faults(&self, method: &[u8]) -> Faults {
         let held = self.faults.lock().expect("no panic while it was held");
         let left = |left: u64| left.checked_sub(1);
-        if self.spared.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).is_ok() {
+        let meant =
+            held.methods.is_empty() || held.methods.iter().any(|known| known.as_bytes() == method);
+        if !meant || self.spared.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).is_ok() {
             return Faults {
                 latency: held.latency,
                 clock_ahead: held.clock_ahead,
@@ -269,7 +273,8 @@ fn serve(client: impl Read + Write, shared: &Shared) -> io::Result<()> {
     let mut server: Option<Peer<TcpStream>> = None;
     loop {
         let Some(head) = message::read_head_or_end(&mut client)? else { return Ok(()) };
-        let faults = shared.faults();
+        let method = head.split(|byte| *byte == b' ').next().unwrap_or_default();
+        let faults = shared.faults(method);
         shared.traffic.requests.fetch_add(1, Ordering::Relaxed);
         if !faults.latency.is_zero() {
             std::thread::sleep(faults.latency);

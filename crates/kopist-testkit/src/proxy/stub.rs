@@ -27,7 +27,24 @@ impl Asked {
     }
 }
 
-type Answer = dyn Fn(&Asked) -> (u16, String) + Send + Sync;
+/// What a [`Stub`] answers.
+#[derive(Clone, Debug, Default)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// Headers, besides the length.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body; of the answer to a `HEAD`, what it would be.
+    pub body: String,
+}
+
+impl From<(u16, String)> for Reply {
+    fn from((status, body): (u16, String)) -> Self {
+        Self { status, body, ..Self::default() }
+    }
+}
+
+type Answer = dyn Fn(&Asked) -> Reply + Send + Sync;
 
 /// A running service without TLS. Dropping it closes its door.
 pub struct Stub {
@@ -43,14 +60,14 @@ impl std::fmt::Debug for Stub {
 }
 
 impl Stub {
-    /// A service whose answers, status and body, come from `answer`.
-    pub fn start(answer: impl Fn(&Asked) -> (u16, String) + Send + Sync + 'static) -> Self {
+    /// A service whose answers come from `answer`: status and body, or a whole [`Reply`].
+    pub fn start<R: Into<Reply>>(answer: impl Fn(&Asked) -> R + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its address");
         let asked = Arc::new(Mutex::new(Vec::new()));
         let stopped = Arc::new(AtomicBool::new(false));
         let (known, ended) = (Arc::clone(&asked), Arc::clone(&stopped));
-        let answer: Arc<Answer> = Arc::new(answer);
+        let answer: Arc<Answer> = Arc::new(move |asked: &Asked| answer(asked).into());
         std::thread::spawn(move || {
             for client in listener.incoming() {
                 if ended.load(Ordering::Relaxed) {
@@ -99,10 +116,14 @@ fn serve(client: TcpStream, asked: &Mutex<Vec<Asked>>, answer: &Answer) -> io::R
             body: String::from_utf8_lossy(&request.body).into_owned(),
             head: String::from_utf8_lossy(&request.head).into_owned(),
         };
-        let (status, body) = answer(&question);
+        let Reply { status, headers, body } = answer(&question);
         asked.lock().expect("no panic while it was held").push(question);
-        let length = body.len();
-        write!(client, "HTTP/1.1 {status} Answer\r\nContent-Length: {length}\r\n\r\n{body}")?;
+        write!(client, "HTTP/1.1 {status} Answer\r\nContent-Length: {}\r\n", body.len())?;
+        for (name, value) in headers {
+            write!(client, "{name}: {value}\r\n")?;
+        }
+        let body = if request.method() == "HEAD" { "" } else { &body };
+        write!(client, "\r\n{body}")?;
         client.flush()?;
     }
     Ok(())
