@@ -17,7 +17,8 @@ pub(crate) struct Element {
 }
 
 impl Element {
-    /// Reads a document and returns its outermost element.
+    /// Reads a document and returns its outermost element. Nothing may follow it: servers that
+    /// fail in the middle of an answer close its elements, and then say so behind them.
     pub(crate) fn parse(document: &[u8]) -> Result<Self, String> {
         let document = std::str::from_utf8(document).map_err(|error| error.to_string())?;
         let mut reader = Reader::from_str(document.trim_start_matches('\u{feff}'));
@@ -55,10 +56,20 @@ impl Element {
                 _ => {}
             }
         }
-        match (open.pop(), open.is_empty()) {
-            (Some(root), true) => root.children.into_iter().next().ok_or("it is empty".to_owned()),
-            _ => Err("an element has no end".to_owned()),
+        let (Some(mut outside), true) = (open.pop(), open.is_empty()) else {
+            return Err("an element has no end".to_owned());
+        };
+        match (outside.children.pop(), outside.children.is_empty(), outside.text()) {
+            (Some(root), true, "") => Ok(root),
+            (None, _, "") => Err("it is empty".to_owned()),
+            _ => Err("there is more in it than its elements".to_owned()),
         }
+    }
+
+    /// Reads a document whose outermost element has a certain name.
+    pub(crate) fn parse_as(document: &[u8], fits: fn(&str) -> bool) -> Result<Self, String> {
+        let root = Self::parse(document)?;
+        if fits(root.name()) { Ok(root) } else { Err(format!("it is a {:?}", root.name())) }
     }
 
     fn named(name: &str) -> Self {
@@ -113,7 +124,17 @@ mod tests {
 
     #[test]
     fn broken_documents_are_errors() {
-        for bad in ["", "text", "<a>", "<a></b>", "<a>&unknown;</a>", &"<a>".repeat(100_000)] {
+        for bad in [
+            "",
+            "text",
+            "<a>",
+            "<a/>text",
+            "text<a/>",
+            "<a/><b/>",
+            "<a></b>",
+            "<a>&unknown;</a>",
+            &"<a>".repeat(100_000),
+        ] {
             assert!(Element::parse(bad.as_bytes()).is_err(), "{}", &bad[..bad.len().min(20)]);
         }
         assert!(Element::parse(b"<a>\xff</a>").is_err());

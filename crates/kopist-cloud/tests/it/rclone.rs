@@ -1,7 +1,9 @@
 //! rclone, with a directory as its remote.
 
-use kopist_blob::{BlobStore, PutOptions};
-use kopist_testkit::servers::find_or_skip;
+use kopist_blob::{BlobError, BlobStore, PutOptions, RetryPolicy, StorageConfig, list_all};
+use kopist_cloud::{ConnectOptions, create};
+use kopist_testkit::proxy::{Faults, Proxy};
+use kopist_testkit::servers::{S3, find_or_skip};
 use serde_json::{Value, json};
 
 use crate::support::{conforms_but, failure, lists_many, make, opens_again};
@@ -77,4 +79,68 @@ fn errors_name_what_to_change() {
     wrong["remotePath"] = json!("nosuchremote:path");
     let text = failure("rclone", wrong);
     assert!(text.contains("rclone") && text.contains("--remote-path"), "{text}");
+}
+
+/// rclone with a bucket, to which the line can be made to fail.
+fn behind(proxy: &Proxy, attempts: u32) -> std::sync::Arc<dyn BlobStore> {
+    let mut config = config(std::path::Path::new("remote:bucket/x"));
+    config["embeddedConfig"] = json!(format!(
+        "[remote]\ntype = s3\nprovider = Other\naccess_key_id = {}\nsecret_access_key = {}\n\
+         endpoint = http://{}\nforce_path_style = true\n",
+        S3::KEY_ID,
+        S3::SECRET,
+        proxy.address()
+    ));
+    // What the environment says of AWS is not meant.
+    let path = std::env::var("PATH").unwrap();
+    config["rcloneEnv"] = json!([format!("PATH={path}"), "HOME=/"]);
+    config["rcloneArgs"] = json!(["--low-level-retries=1"]);
+    let retry = RetryPolicy { attempts, ..RetryPolicy::default() };
+    let options = ConnectOptions { retry, ..ConnectOptions::default() };
+    create(&StorageConfig::new("rclone", config), &options).unwrap()
+}
+
+fn refusing(status: u16, code: &str, methods: &'static [&'static str]) -> Faults {
+    let body = format!("<Error><Code>{code}</Code><Message>m</Message></Error>");
+    Faults { refused: 1.0, status, body, methods, ..Faults::default() }
+}
+
+/// rclone has one status for all trouble; what kind it is stands in its log.
+#[test]
+fn a_quota_and_a_wrong_clock_behind_it_are_told() {
+    let Some(_) = find_or_skip("rclone", "rclone and quotas") else { return };
+    let Some(server) = S3::start("rclone and quotas") else { return };
+    server.make_bucket("bucket");
+    let proxy = Proxy::start(server.server.port(), Faults::default());
+    let put = |store: &dyn BlobStore| store.put(&"p1".into(), &[b"x"], &PutOptions::default());
+    let store = behind(&proxy, 10);
+    proxy.set(refusing(409, "QuotaExceeded", &["PUT"]));
+    let error = put(&store).unwrap_err();
+    assert!(matches!(error, BlobError::NoSpace { .. }), "{error}");
+    for methods in [&["PUT"][..], &[]] {
+        let store = behind(&proxy, 10);
+        proxy.set(refusing(403, "RequestTimeTooSkewed", methods));
+        let text = put(&store).unwrap_err().to_string();
+        assert!(text.contains("the clock of this machine"), "{text}");
+        proxy.set(Faults::default());
+    }
+    put(&behind(&proxy, 1)).unwrap();
+}
+
+/// rclone begins such an answer with success.
+#[test]
+fn a_listing_that_fails_behind_it_is_not_empty() {
+    let Some(_) = find_or_skip("rclone", "rclone and listings") else { return };
+    let Some(server) = S3::start("rclone and listings") else { return };
+    server.make_bucket("bucket");
+    let proxy = Proxy::start(server.server.port(), Faults::default());
+    let store = behind(&proxy, 1);
+    for name in ["p1", "q1"] {
+        store.put(&name.into(), &[b"x"], &PutOptions::default()).unwrap();
+    }
+    proxy.set(refusing(503, "SlowDown", &["GET"]));
+    let listed = list_all(&store, "");
+    assert!(listed.is_err(), "{listed:?}");
+    proxy.set(Faults::default());
+    assert_eq!(list_all(&store, "").unwrap().len(), 2);
 }

@@ -64,7 +64,7 @@ fn page(
         query.push(("marker", marker));
     }
     let answer = store.api.succeed(&Ask::new("GET", "").query(&query), Operation::List, target)?;
-    Element::parse(&answer.body)
+    Element::parse_as(&answer.body, |name| name == "EnumerationResults")
         .map_err(|what| store.api.site().nonsense(what, Operation::List, target))
 }
 

@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Instant;
 
@@ -23,7 +24,7 @@ use crate::ExtraRoots;
 use crate::http::{Client, Request, Trust};
 use crate::settings::Secret;
 use crate::site::{Refusal, Settings, Site};
-use crate::stores::webdav::{self, DavTree};
+use crate::stores::webdav::{self, Behind, DavTree};
 
 const SETTINGS: Settings = Settings {
     address: "--rclone-exe, --rclone-args and --rclone-env",
@@ -90,7 +91,8 @@ impl Process {
         let mut child = command(config, folder.path(), roots).spawn().map_err(|error| {
             site.invalid(format!("--rclone-exe, {}, cannot be run: {error}", config.program()))
         })?;
-        let said = listen(&mut child, config.debug);
+        let behind = Arc::new(Behind::default());
+        let said = listen(&mut child, config.debug, Arc::clone(&behind));
         let (files_url, control_url) = match addresses(&said, config) {
             Ok(found) => found,
             Err(what) => {
@@ -113,7 +115,7 @@ impl Process {
             atomic_writes: config.atomic_writes,
             sharding: config.sharding.clone(),
         };
-        let files = DavTree::new(&dav, site)?;
+        let files = DavTree::new(&dav, site)?.of_rclone(behind);
         let child = Mutex::new(child);
         Ok(Self { files, control, control_url, authorization, child, _folder: folder })
     }
@@ -229,15 +231,15 @@ fn root_folders(config: &Config, folder: &Path) -> OsString {
 }
 
 /// Reads what rclone prints, as long as it prints, so that it never waits for us.
-fn listen(child: &mut Child, debug: bool) -> Receiver<Said> {
+fn listen(child: &mut Child, debug: bool, behind: Arc<Behind>) -> Receiver<Said> {
     let (sender, receiver) = channel();
     if let Some(stderr) = child.stderr.take() {
-        std::thread::spawn(move || report(stderr, debug, &sender));
+        std::thread::spawn(move || report(stderr, debug, &behind, &sender));
     }
     receiver
 }
 
-fn report(stderr: impl Read, debug: bool, sender: &Sender<Said>) {
+fn report(stderr: impl Read, debug: bool, behind: &Behind, sender: &Sender<Said>) {
     let mut last = String::new();
     for line in BufReader::new(stderr).split(b'\n') {
         let Ok(line) = line else { break };
@@ -249,6 +251,7 @@ fn report(stderr: impl Read, debug: bool, sender: &Sender<Said>) {
         if let Some(said) = said {
             let _ = sender.send(said);
         }
+        behind.hear(&line);
         if debug {
             tracing::info!(rclone = %line);
         } else if !line.contains("STATS:KOPIA") {

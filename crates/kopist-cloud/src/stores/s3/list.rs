@@ -60,7 +60,7 @@ pub(super) fn page(
     store.attempts.run(|| {
         let ask = Ask::new("GET", "").query(query);
         let answer = store.api.succeed(&ask, Operation::List, &target)?;
-        Element::parse(&answer.body)
+        Element::parse_as(&answer.body, |name| name.starts_with("List"))
             .map_err(|what| store.api.site().nonsense(what, Operation::List, &target))
     })
 }

@@ -8,12 +8,14 @@
 //! * [`config`]: the settings;
 //! * [`tree`]: files as requests;
 //! * [`multistatus`]: what servers tell of files;
-//! * [`auth`]: Basic, sent at once, and Digest, when the server asks for it.
+//! * [`auth`]: Basic, sent at once, and Digest, when the server asks for it;
+//! * [`behind`]: what a server has to say of what lies behind it.
 //!
 //! Facts: kopia:repo/blob/webdav. Unlike kopia, we send our name and password with the first
 //! request.
 
 mod auth;
+mod behind;
 mod config;
 mod multistatus;
 mod tree;
@@ -25,6 +27,8 @@ use kopist_blob::{BlobError, BlobStore, StorageConfig};
 use super::Context;
 use super::sharded::ShardedStore;
 use crate::site::Site;
+#[cfg(feature = "rclone")]
+pub(super) use behind::Behind;
 pub(super) use config::Config;
 pub(super) use tree::DavTree;
 

@@ -19,13 +19,22 @@ pub(super) struct Resource {
     pub(super) file: Option<Stat>,
 }
 
-/// Reads the answer to a PROPFIND.
+/// Reads the answer to a PROPFIND. What the server could not tell is an error, so that no file
+/// seems to be missing.
 pub(super) fn parse(body: &[u8]) -> Result<Vec<Resource>, String> {
-    let root = Element::parse(body)?;
-    if root.name() != "multistatus" {
-        return Err(format!("{:?} in place of a multistatus", root.name()));
+    let root = Element::parse_as(body, |name| name == "multistatus")?;
+    let mut found = Vec::new();
+    for response in root.all("response") {
+        // Most responses have a status for each property instead.
+        match response.value("status").split(' ').nth(1) {
+            None => found.push(resource(response)?),
+            Some(code) if code.starts_with('2') => found.push(resource(response)?),
+            // It was removed meanwhile.
+            Some("404" | "410") => {}
+            Some(code) => return Err(format!("{} has status {code}", response.value("href"))),
+        }
     }
-    root.all("response").map(resource).collect()
+    Ok(found)
 }
 
 fn resource(response: &Element) -> Result<Resource, String> {
@@ -84,5 +93,25 @@ mod tests {
         assert_eq!(found[1].path, "/dav/p q/a.f");
         assert_eq!(found[1].file.unwrap().length, 12);
         assert!(parse(b"<html/>").is_err());
+    }
+
+    /// As rclone answers when it cannot list a folder of its remote.
+    #[test]
+    fn listings_that_break_off_are_errors() {
+        let whole = r#"<D:multistatus xmlns:D="DAV:"><D:response><D:href>/</D:href><D:propstat>
+            <D:prop><D:resourcetype><D:collection/></D:resourcetype></D:prop>
+            <D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response></D:multistatus>"#;
+        assert_eq!(parse(whole.as_bytes()).unwrap().len(), 1);
+        let error = parse(format!("{whole}Internal Server Error").as_bytes()).unwrap_err();
+        assert!(error.contains("more in it"), "{error}");
+        let part = |status: &str| {
+            let part = format!(
+                "<D:response><D:href>/p</D:href><D:status>HTTP/1.1 {status}\
+                </D:status></D:response></D:multistatus>"
+            );
+            parse(whole.replace("</D:multistatus>", &part).as_bytes())
+        };
+        assert_eq!(part("404 Not Found").unwrap().len(), 1, "it is gone");
+        assert!(part("500 Internal Server Error").unwrap_err().contains("/p has status 500"));
     }
 }

@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -6,6 +7,7 @@ use kopist_blob::{BlobError, BlobId, ByteRange, Operation, Target};
 use parking_lot::Mutex;
 
 use super::auth::Auth;
+use super::behind::Behind;
 use super::config::Config;
 use super::multistatus::{self, Resource};
 use crate::http::{Answer, Client, Fetched, Request, encode_path, length, read};
@@ -34,6 +36,8 @@ pub(in crate::stores) struct DavTree {
     atomic: bool,
     /// Collections below the root that are known to exist.
     collections: Mutex<HashSet<String>>,
+    /// What rclone says, if that is the server.
+    rclone: Option<Arc<Behind>>,
 }
 
 impl DavTree {
@@ -55,7 +59,14 @@ impl DavTree {
         let base = if path.is_empty() { String::new() } else { format!("/{path}") };
         let client = Client::new(&server, &config.trust(), site)?;
         let (atomic, collections) = (config.atomic_writes, Mutex::default());
-        Ok(Self { client, auth, server, base, atomic, collections })
+        Ok(Self { client, auth, server, base, atomic, collections, rclone: None })
+    }
+
+    /// The server is rclone, which says 405 to whatever trouble its remote has, and 404 to a
+    /// request for a file.
+    #[cfg(feature = "rclone")]
+    pub(in crate::stores) fn of_rclone(self, behind: Arc<Behind>) -> Self {
+        Self { rclone: Some(behind), ..self }
     }
 
     fn site(&self) -> &Site {
@@ -99,9 +110,15 @@ impl DavTree {
         }
     }
 
-    /// rclone says 405 to whatever trouble its remote has, and 404 to a request for a file.
-    fn is_rclone(&self) -> bool {
-        self.site().kind == "rclone"
+    /// What an answer means that tells of trouble behind rclone.
+    fn trouble(&self, answer: &Answer, operation: Operation) -> Option<Refusal> {
+        let behind = self.rclone.as_ref()?;
+        let settings = &self.site().settings;
+        let trouble = behind.trouble(&format!("{} and {}", settings.credentials, settings.place));
+        let told = answer.status == 404
+            && operation == Operation::Put
+            && trouble.meaning != Meaning::Passing;
+        (answer.status == 405 || told).then_some(trouble)
     }
 
     fn refused(&self, answer: &Answer, operation: Operation, target: &Target) -> BlobError {
@@ -112,20 +129,15 @@ impl DavTree {
         if missing || matches!(answer.status, 409 | 423) {
             refusal.meaning = Meaning::Passing;
         }
-        if answer.status == 405 && self.is_rclone() {
-            let settings = &self.site().settings;
-            refusal.meaning = Meaning::Passing;
-            refusal.text = format!(
-                "rclone has trouble with its remote; check {} and {}",
-                settings.credentials, settings.place
-            );
-        }
         if matches!(answer.status, 404 | 410) && !matches!(target, Target::Blob(_)) {
             refusal.meaning = Meaning::NoPlace;
         }
         // Moving over what exists is always asked for, so this is not about a blob.
         if answer.status == 412 {
             refusal.meaning = Meaning::Lasting;
+        }
+        if let Some(trouble) = self.trouble(answer, operation) {
+            refusal = trouble;
         }
         self.site().refused(&refusal, operation, target)
     }
@@ -182,7 +194,7 @@ impl DavTree {
     }
 
     fn no_collection(&self, answer: &Answer, target: &Target) -> BlobError {
-        if matches!(answer.status, 404 | 409) {
+        if matches!(answer.status, 404 | 409) && self.trouble(answer, Operation::Put).is_none() {
             let refusal =
                 Refusal::new(answer, Meaning::NoPlace, "", "the collection does not exist");
             return self.site().refused(&refusal, Operation::Put, target);
@@ -250,7 +262,7 @@ impl Tree for DavTree {
                 match answer.status {
                     200 | 206 => Ok(Fetched::Answer(answer)),
                     416 => Ok(Fetched::OutOfRange(answer)),
-                    404 if self.is_rclone() => {
+                    404 if self.rclone.is_some() => {
                         // Asked for properties, it tells what is missing from what is in trouble.
                         self.stat(path, id)?;
                         Err(self.site().nonsense("404 for what exists", Operation::Get, &target))
