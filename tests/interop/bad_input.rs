@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use kopist_testkit::oracle::{self, Client, Outcome};
+use kopist_testkit::servers::Sftp;
 use kopist_testkit::tree::{self, Comparison, RandomTree, TreeShape};
 
 use crate::pair::{
     PASSWORD, Pair, blob_file, blobs, create, id, restores_to, snapshot, snapshots, verify,
 };
+use crate::place::Place;
 use crate::program::program;
 
 /// A repository with one snapshot, written and read by kopist alone.
@@ -138,11 +140,26 @@ fn a_full_disk_fails_the_backup_and_leaves_the_repository_whole() {
     let repository = disk.0.join("repository");
     fs::create_dir(&repository).unwrap();
     create(&client, &repository, &[]);
-    let source = folder.path().join("source");
+    backs_up_until_it_is_full(&client, folder.path(), "no space left on device");
+}
+
+#[test]
+fn a_full_disk_behind_sftp_does_the_same() {
+    const ROOM: u64 = 24 << 20;
+    let Some(server) = Sftp::start_on_small_disk("a full disk behind sftp", ROOM) else { return };
+    let folder = tempfile::Builder::new().prefix("full-").tempdir().unwrap();
+    let client = Client::new(&program(), &folder.path().join("client"), PASSWORD);
+    Place::by_token("sftp", &server.config("r")).run(&client, "create");
+    backs_up_until_it_is_full(&client, folder.path(), "no space left on the storage");
+}
+
+/// Backs up what there is room for, and then what there is none for.
+fn backs_up_until_it_is_full(client: &Client, folder: &Path, message: &str) {
+    let source = folder.join("source");
     let tree = RandomTree::create(&source, 8, TreeShape::default());
-    let small = snapshot(&client, tree.root());
+    let small = snapshot(client, tree.root());
     let listing = tree::list(&source);
-    let large = folder.path().join("large");
+    let large = folder.join("large");
     fs::create_dir(&large).unwrap();
     let mut rng = tree::Rng::new(9);
     for number in 0..10 {
@@ -151,11 +168,10 @@ fn a_full_disk_fails_the_backup_and_leaves_the_repository_whole() {
 
     let outcome = client.run(&["snapshot", "create", large.to_str().unwrap()]).expect_failure();
 
-    let told = outcome.stderr.to_lowercase();
-    assert!(told.contains("no space left on device"), "{outcome}");
-    assert_eq!(snapshots(&client).len(), 1);
-    verify(&client);
-    restores_to(&client, id(&small), &listing);
+    assert!(outcome.stderr.to_lowercase().contains(message), "{outcome}");
+    assert_eq!(snapshots(client).len(), 1);
+    verify(client);
+    restores_to(client, id(&small), &listing);
 }
 
 /// A small file system of its own; unmounted at the end.

@@ -1,11 +1,15 @@
 //! SFTP, on OpenSSH.
 
-use kopist_blob::{BlobError, StorageConfig};
+use std::collections::BTreeSet;
+
+use kopist_blob::sharded::Parameters;
+use kopist_blob::{BlobError, BlobId, BlobStore, ByteRange, PutOptions, StorageConfig, list_all};
 use kopist_cloud::{ConnectError, ConnectOptions, connect};
 use kopist_testkit::servers::{Sftp, find_or_skip, free_port};
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
-use crate::support::{conforms, failure, lists_many, make, opens_again};
+use crate::support::{MANY, conforms, failure, make, opens_again};
 
 #[test]
 fn keeps_the_promises_of_stores() {
@@ -13,13 +17,35 @@ fn keeps_the_promises_of_stores() {
     conforms("sftp", |number| server.config(&format!("deep/{number}")));
 }
 
+/// A put waits for the disk of the server, where many wait for one another. So one in 500 is
+/// put, and the others are laid there as it would lay them.
 #[test]
 fn lists_many_directories() {
     let Some(server) = Sftp::start("sftp listing", &["ed25519"]) else { return };
-    let mut config = server.config("flat");
-    config["dirShards"] = json!([]);
-    lists_many(&*make("sftp", config), crate::support::MANY);
-    lists_many(&*make("sftp", server.config("sharded")), 1500);
+    for (name, shards, count) in [("flat", &[][..], MANY), ("sharded", &[1, 3], 1500)] {
+        let mut config = server.config(name);
+        config["dirShards"] = json!(shards);
+        let store = make("sftp", config);
+        let layout = Parameters::with_shards(shards);
+        let ids: BTreeSet<BlobId> = (0..count)
+            .map(|n| hex::encode(Sha256::digest(n.to_string())))
+            .map(|hash| format!("p{}-s1", &hash[..32]).into())
+            .collect();
+        for (number, id) in ids.iter().enumerate() {
+            if number % 500 == 0 {
+                store.put(id, &[b"x"], &PutOptions::default()).unwrap();
+            } else {
+                let file = server.root.join(name).join(layout.path_of(id).unwrap());
+                std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+                std::fs::write(file, b"x").unwrap();
+            }
+        }
+        let found: Vec<BlobId> =
+            list_all(&store, "p").unwrap().into_iter().map(|meta| meta.id).collect();
+        assert_eq!(found.len(), count, "{name}");
+        assert_eq!(BTreeSet::from_iter(found), ids, "{name}");
+        assert!(list_all(&store, "q").unwrap().is_empty(), "{name}");
+    }
 }
 
 /// kopia fails when the server prefers another kind of key than the one that is known.
@@ -107,4 +133,29 @@ fn a_lost_connection_is_made_again() {
     opens_again(&*store);
     server.server.restart();
     opens_again(&*store);
+}
+
+#[test]
+fn a_full_disk_is_told_and_nothing_is_lost() {
+    let Some(server) = Sftp::start_on_small_disk("sftp on a full disk", 8 << 20) else { return };
+    let store = make("sftp", server.config("r"));
+    let id = |n: u8| BlobId::from(format!("p{n:031x}-s1"));
+    let content = |n: u8| vec![n; 1 << 20];
+    let put = |n: u8| store.put(&id(n), &[&content(n)], &PutOptions::default());
+    let mut kept = 0;
+    let error = loop {
+        match put(kept) {
+            Ok(_) => kept += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, BlobError::NoSpace { .. }), "{error}");
+    assert!(kept >= 6, "{kept}");
+    assert_eq!(list_all(&store, "").unwrap().len(), usize::from(kept));
+    for n in 0..kept {
+        assert_eq!(store.get(&id(n), ByteRange::Full).unwrap(), content(n));
+    }
+    // The remains are gone: what one blob frees has room for another.
+    store.delete(&id(0)).unwrap();
+    put(100).unwrap();
 }

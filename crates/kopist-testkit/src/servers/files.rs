@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::tls::Certificates;
 use super::{Server, find_or_skip, folder, free_port, text};
+use crate::oracle::skipped;
 
 /// Apache with `mod_dav`.
 #[derive(Debug)]
@@ -187,6 +188,20 @@ pub struct Sftp {
 impl Sftp {
     /// Starts it with the host keys of these kinds.
     pub fn start(test: &str, kinds: &[&str]) -> Option<Self> {
+        Self::start_with(test, kinds, None)
+    }
+
+    /// Starts it with a root that has room for so many bytes.
+    pub fn start_on_small_disk(test: &str, bytes: u64) -> Option<Self> {
+        let tried = Command::new("unshare").args(["--mount", "true"]).output();
+        if !tried.is_ok_and(|output| output.status.success()) {
+            skipped(test, "this user may not mount a small disk");
+            return None;
+        }
+        Self::start_with(test, &["ed25519"], Some(bytes))
+    }
+
+    fn start_with(test: &str, kinds: &[&str], room: Option<u64>) -> Option<Self> {
         let program = find_or_skip("sshd", test)?;
         find_or_skip("ssh-keygen", test)?;
         let folder = folder();
@@ -217,8 +232,20 @@ impl Sftp {
         std::fs::write(base.join("sshd_config"), config).expect("its configuration");
         let known_hosts = base.join("known_hosts");
         std::fs::write(&known_hosts, known).expect("the known hosts");
-        let arguments = ["-D", "-e", "-f", text(&base.join("sshd_config"))].map(str::to_owned);
-        let server = Server::start(&program, &arguments, &[], base, port);
+        let config = base.join("sshd_config");
+        let arguments = ["-D", "-e", "-f", text(&config)];
+        let server = match room {
+            None => Server::start(&program, &arguments, &[], base, port),
+            Some(bytes) => {
+                // The disk is the server's alone, and goes with it.
+                let mount = "mount -t tmpfs -o size=$1 none \"$2\" && shift 2 && exec \"$@\"";
+                let bytes = bytes.to_string();
+                let mut all = vec!["--mount", "--propagation", "private", "sh", "-c", mount, "sh"];
+                all.extend([&bytes, text(&root), text(&program)]);
+                all.extend(arguments);
+                Server::start(Path::new("unshare"), &all, &[], base, port)
+            }
+        };
         Some(Self { server, root, key: base.join("client"), known_hosts, folder })
     }
 

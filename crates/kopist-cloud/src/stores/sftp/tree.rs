@@ -118,6 +118,10 @@ impl SftpTree {
         }
     }
 
+    fn is_current(&self, session: &Arc<Session>) -> bool {
+        self.session.lock().as_ref().is_some_and(|known| Arc::ptr_eq(known, session))
+    }
+
     fn full(&self, path: &str) -> String {
         match (self.config.path.as_str(), path) {
             (root, "") => root.to_owned(),
@@ -174,7 +178,11 @@ impl SftpTree {
                         };
                     }
                     let retriable = code == StatusCode::Failure;
-                    let text = format!("the server answered {code}: {message}");
+                    let quota = match operation {
+                        Operation::Put if retriable => "; a quota there may be reached",
+                        _ => "",
+                    };
+                    let text = format!("the server answered {code}: {message}{quota}");
                     self.site.remote(operation, target, retriable, text)
                 }
             },
@@ -420,11 +428,22 @@ impl Tree for SftpTree {
             Ok(attributes)
         });
         written.map(|attributes| stat_of(&attributes)).map_err(|error| {
-            drop(file);
-            if let Err(error) = self.wait(session.sftp.remove(self.full(&temporary))) {
-                tracing::debug!(%error, "the remains of a failed write stay");
+            // As long as the remains fill a disk, it can be told that it is full.
+            let error = failed(error);
+            if self.is_current(&session) {
+                let handle = std::mem::take(&mut file.handle);
+                let gone = self.wait(async {
+                    // A file that is open keeps its space.
+                    if !handle.is_empty() {
+                        session.sftp.close(handle).await?;
+                    }
+                    session.sftp.remove(self.full(&temporary)).await
+                });
+                if let Err(error) = gone {
+                    tracing::debug!(%error, "the remains of a failed write stay");
+                }
             }
-            failed(error)
+            error
         })
     }
 
