@@ -1,12 +1,19 @@
 #!/usr/bin/env python3
-# In-memory fake of the B2 native API v1, enough for kopia 0.23.1.
+# Fake of the B2 native API v1, enough for kopia 0.23.1. What it stores is in memory, and in the
+# file $FAKE_STATE, if that is set, for the next start.
 # Usage: b2.py PORT BUCKET KEYID KEY [PUBLIC_BASE_URL]
-import sys,json,time,hashlib,base64,threading
+import os,sys;sys.dont_write_bytecode=True
+import json,time,hashlib,base64,threading
+from journal import Journal
 from http.server import ThreadingHTTPServer,BaseHTTPRequestHandler
 from urllib.parse import unquote_plus,quote_plus,unquote
 PORT=int(sys.argv[1]);BUCKET,KEYID,KEY=sys.argv[2:5]
-BASE=sys.argv[5] if len(sys.argv)>5 else f"http://127.0.0.1:{PORT}";ACC="acc123";BID="bucket123";L=threading.RLock();V={};N=[0]
+BASE=sys.argv[5] if len(sys.argv)>5 else f"http://127.0.0.1:{PORT}";ACC="acc123";BID="bucket123";L=threading.RLock();V={};J=Journal(os.environ.get("FAKE_STATE"))
 def now(): return int(time.time()*1000)
+def apply(f): V.setdefault(f["fileName"],[]).append(f)
+for f in J.records: apply(f)
+N=[len(J.records)]
+def keep(f): apply(f);J.add(f)
 class H(BaseHTTPRequestHandler):
     protocol_version="HTTP/1.1"
     def log_message(s,*a): pass
@@ -47,7 +54,7 @@ class H(BaseHTTPRequestHandler):
             if s.headers["X-Bz-Content-Sha1"]!=sha: return s.err(400,"bad_request","Sha1 did not match data received")
             info={k[10:].lower():unquote_plus(v) for k,v in s.headers.items() if k.lower().startswith("x-bz-info-")}
             with L:
-                N[0]+=1;f=dict(fileId=f"4_z{N[0]:020d}",fileName=n,accountId=ACC,bucketId=BID,contentLength=len(body),contentSha1=sha,contentType="application/octet-stream",fileInfo=info,action="upload",uploadTimestamp=now(),data=body);V.setdefault(n,[]).append(f)
+                N[0]+=1;f=dict(fileId=f"4_z{N[0]:020d}",fileName=n,accountId=ACC,bucketId=BID,contentLength=len(body),contentSha1=sha,contentType="application/octet-stream",fileInfo=info,action="upload",uploadTimestamp=now(),data=body);keep(f)
             return s.out(200,s.meta(f))
         if s.headers.get("Authorization")!="tok": return s.err(401,"bad_auth_token","")
         q=json.loads(body or b"{}");op=p.rsplit("/",1)[1]
@@ -71,7 +78,7 @@ class H(BaseHTTPRequestHandler):
                 n=q["fileName"]
                 if n not in V: return s.err(400,"no_such_file","File not present: "+n)
                 if V[n][-1]["action"]=="hide": return s.err(400,"already_hidden","File already hidden: "+n)
-                N[0]+=1;f=dict(fileId=f"4_z{N[0]:020d}",fileName=n,accountId=ACC,bucketId=BID,contentLength=0,contentSha1=None,contentType="application/x-bz-hide-marker",fileInfo={},action="hide",uploadTimestamp=now(),data=b"");V[n].append(f)
+                N[0]+=1;f=dict(fileId=f"4_z{N[0]:020d}",fileName=n,accountId=ACC,bucketId=BID,contentLength=0,contentSha1=None,contentType="application/x-bz-hide-marker",fileInfo={},action="hide",uploadTimestamp=now(),data=b"");keep(f)
                 return s.out(200,s.meta(f))
         s.err(400,"bad_request","unknown op "+op)
 ThreadingHTTPServer(("127.0.0.1",PORT),H).serve_forever()

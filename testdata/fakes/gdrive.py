@@ -1,10 +1,18 @@
 #!/usr/bin/env python3
-# In-memory fake of Google Drive v3 + an OAuth token endpoint (POST /token), enough for kopia 0.23.1.
+# Fake of Google Drive v3 + an OAuth token endpoint (POST /token), enough for kopia 0.23.1. What it
+# stores is in memory, and in the file $FAKE_STATE, if that is set, for the next start.
 # Usage: gdrive.py PORT FOLDERID
-import sys,json,time,re,threading,uuid,email,email.policy
+import os,sys;sys.dont_write_bytecode=True
+import json,time,re,threading,uuid,email,email.policy
+from journal import Journal
 from http.server import ThreadingHTTPServer,BaseHTTPRequestHandler
 from urllib.parse import urlsplit,parse_qs
-PORT=int(sys.argv[1]);FOLDER=sys.argv[2];L=threading.RLock();F={};SESS={};CH=[0]
+PORT=int(sys.argv[1]);FOLDER=sys.argv[2];L=threading.RLock();F={};SESS={};J=Journal(os.environ.get("FAKE_STATE"))
+def apply(fid,f):
+    if f: F[fid]=f
+    else: del F[fid]
+for fid,f in J.records: apply(fid,f)
+def keep(fid,f): apply(fid,f);J.add((fid,f))
 def ts(): 
     t=time.time();return time.strftime("%Y-%m-%dT%H:%M:%S",time.gmtime(t))+".%03dZ"%(t%1*1000)
 class H(BaseHTTPRequestHandler):
@@ -55,8 +63,8 @@ class H(BaseHTTPRequestHandler):
                 fid=x[1]
                 if fid and fid not in F: return s.err(404,"notFound","File not found: "+fid)
                 def commit(fid,md,data):
-                    if not fid: fid=uuid.uuid4().hex;F[fid]={"id":fid,"parents":md.get("parents",[]),"name":md.get("name",""),"mimeType":md.get("mimeType","")}
-                    f=F[fid];f["data"]=data;f["modifiedTime"]=md.get("modifiedTime") or ts();s.out(200,s.view(f))
+                    fid=fid or uuid.uuid4().hex;f=F.get(fid) or {"id":fid,"parents":md.get("parents",[]),"name":md.get("name",""),"mimeType":md.get("mimeType","")}
+                    f={**f,"data":data,"modifiedTime":md.get("modifiedTime") or ts()};keep(fid,f);s.out(200,s.view(f))
                 if q.get("upload_id"):
                     se=SESS[q["upload_id"]];cr=s.headers.get("Content-Range","");
                     se["buf"]+=b
@@ -73,7 +81,7 @@ class H(BaseHTTPRequestHandler):
             if x:=re.fullmatch(r"/drive/v3/files/([^/]+)",p):
                 f=F.get(x[1])
                 if not f: return s.err(404,"notFound","File not found: "+x[1])
-                if m=="DELETE": del F[x[1]];return s.out(204,None,b"")
+                if m=="DELETE": keep(x[1],None);return s.out(204,None,b"")
                 if q.get("alt")=="media":
                     d=f["data"];r=s.headers.get("Range")
                     if r:

@@ -43,27 +43,21 @@ enum Played {
     Gcs(Gcs),
     Dav(Dav),
     Sftp(Sftp),
-    /// These keep everything, or the last seconds, in memory: when they are to be killed, only
-    /// the line goes dead.
-    Azure {
-        _server: Azure,
-    },
-    B2 {
-        _server: B2,
-    },
-    Drive {
-        _server: Drive,
-    },
+    Azure(Azure),
+    B2(B2),
+    Drive(Drive),
 }
 
 impl Played {
-    fn durable(&mut self) -> Option<&mut Server> {
+    fn program(&mut self) -> &mut Server {
         match self {
-            Self::S3(s3) => Some(&mut s3.server),
-            Self::Gcs(gcs) => Some(&mut gcs.server),
-            Self::Dav(dav) => Some(&mut dav.server),
-            Self::Sftp(sftp) => Some(&mut sftp.server),
-            Self::Azure { .. } | Self::B2 { .. } | Self::Drive { .. } => None,
+            Self::S3(s3) => &mut s3.server,
+            Self::Gcs(gcs) => &mut gcs.server,
+            Self::Dav(dav) => &mut dav.server,
+            Self::Sftp(sftp) => &mut sftp.server,
+            Self::Azure(azure) => &mut azure.server,
+            Self::B2(b2) => &mut b2.server,
+            Self::Drive(drive) => &mut drive.server,
         }
     }
 }
@@ -160,16 +154,11 @@ impl Scene {
             Stage::Requests { proxy, .. } => proxy.wait_for_faults(1),
             Stage::Bytes(line) => line.wait_until_held(),
         }
-        if let Some(server) = self.server.durable() {
-            server.kill();
-        }
+        self.server.program().kill();
         match &self.stage {
             Stage::Requests { proxy, .. } => {
                 proxy.wait_for_faults(1);
-                // What is dead by itself needs no help.
-                if self.server.durable().is_some() {
-                    proxy.set(Faults::default());
-                }
+                proxy.set(Faults::default());
             }
             Stage::Bytes(line) => {
                 line.break_all();
@@ -184,9 +173,7 @@ impl Scene {
             let folder = server.folder();
             std::fs::copy(folder.join("client.pub"), folder.join("authorized_keys")).unwrap();
         }
-        if let Some(server) = self.server.durable() {
-            server.restart();
-        }
+        self.server.program().restart();
         match &self.stage {
             Stage::Requests { proxy, .. } => proxy.set(Faults::default()),
             Stage::Bytes(line) => line.set(Weather::default()),
@@ -247,7 +234,7 @@ pub(super) fn azure() -> Option<Scene> {
     let stage = Stage::Requests { proxy, expired: (403, body) };
     let expiry = vec!["--storage-key"];
     let death = vec!["check the network", "--storage-account"];
-    Some(Scene { place, expiry, death, stage, server: Played::Azure { _server: server } })
+    Some(Scene { place, expiry, death, stage, server: Played::Azure(server) })
 }
 
 pub(super) fn b2() -> Option<Scene> {
@@ -262,7 +249,7 @@ pub(super) fn b2() -> Option<Scene> {
     let stage = Stage::Requests { proxy, expired: (401, body) };
     let expiry = vec!["--key-id and --key"];
     let death = vec!["check the network"];
-    Some(Scene { place, expiry, death, stage, server: Played::B2 { _server: server } })
+    Some(Scene { place, expiry, death, stage, server: Played::B2(server) })
 }
 
 pub(super) fn gdrive() -> Option<Scene> {
@@ -278,7 +265,7 @@ pub(super) fn gdrive() -> Option<Scene> {
     let stage = Stage::Requests { proxy, expired: (401, body) };
     let expiry = vec!["--credentials-file"];
     let death = vec!["check the network"];
-    Some(Scene { place, expiry, death, stage, server: Played::Drive { _server: server } })
+    Some(Scene { place, expiry, death, stage, server: Played::Drive(server) })
 }
 
 pub(super) fn webdav() -> Option<Scene> {

@@ -305,7 +305,8 @@ impl Azure {
             arguments.extend(["--cert", text(&certificates.certificate)]);
             arguments.extend(["--key", text(&certificates.key), "--oauth", "basic"]);
         }
-        let server = Server::start(&program, &arguments, &[], folder.path(), port);
+        // It writes its tables down every five seconds, and at its end.
+        let server = Server::start(&program, &arguments, &[], folder.path(), port).forgetful();
         Some(Self { server, certificates, _folder: folder })
     }
 
@@ -425,7 +426,9 @@ fn fake(test: &str, script: &str, arguments: &[&str]) -> Option<(Server, u16, te
     let script = testdata().join("fakes").join(script);
     let mut all = vec![text(&script), &number];
     all.extend(arguments);
-    let server = Server::start(&program, &all, &[], folder.path(), port);
+    let state = folder.path().join("state");
+    let server =
+        Server::start(&program, &all, &[("FAKE_STATE", text(&state))], folder.path(), port);
     Some((server, port, folder))
 }
 

@@ -31,6 +31,7 @@ pub struct Server {
     environment: Vec<(String, String)>,
     log: PathBuf,
     port: u16,
+    forgetful: bool,
 }
 
 impl Server {
@@ -47,10 +48,23 @@ impl Server {
             environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let log = folder.join(format!("server-{port}.log"));
         let child = spawn(program, &arguments, &environment, &log);
-        let mut server =
-            Self { child, command: program.to_owned(), arguments, environment, log, port };
+        let mut server = Self {
+            child,
+            command: program.to_owned(),
+            arguments,
+            environment,
+            log,
+            port,
+            forgetful: false,
+        };
         server.wait();
         server
+    }
+
+    /// It would lose what it has not written down yet: where others are killed, it is told to end.
+    fn forgetful(mut self) -> Self {
+        self.forgetful = true;
+        self
     }
 
     fn wait(&mut self) {
@@ -75,10 +89,25 @@ impl Server {
         self.port
     }
 
-    /// Ends the server as a power cut would.
+    /// Ends the server as a power cut would, connections and all. What it has stored remains.
     pub fn kill(&mut self) {
+        if self.forgetful {
+            return self.end();
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    fn end(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        // It may have ended already.
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let start = Instant::now();
+        while self.child.try_wait().expect("the state of a server").is_none() {
+            let name = self.command.display();
+            assert!(start.elapsed() < PATIENCE, "{name} does not end:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Starts it again with what it had stored.
@@ -91,7 +120,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.kill();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
