@@ -38,10 +38,16 @@ impl Place {
         }
     }
 
-    /// The command line that creates a repository or connects to it.
-    pub(crate) fn command<'a>(&'a self, action: &'a str) -> Vec<&'a str> {
+    /// The command line that does something to a repository here.
+    pub(crate) fn to<'a>(&'a self, action: &'a str) -> Vec<&'a str> {
         let mut arguments = vec!["repository", action];
         arguments.extend(self.arguments.iter().map(String::as_str));
+        arguments
+    }
+
+    /// The command line that creates a repository or connects to it.
+    pub(crate) fn command<'a>(&'a self, action: &'a str) -> Vec<&'a str> {
+        let mut arguments = self.to(action);
         arguments.extend([
             "--override-username",
             "someone",

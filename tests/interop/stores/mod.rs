@@ -4,20 +4,19 @@
 //! The servers are real, except those of B2 and Google Drive, which are fakes of ours. What is
 //! not installed is skipped with a line.
 
+mod places;
+
 use std::path::Path;
 
 use kopist_testkit::oracle::{self, Client, skipped};
-use kopist_testkit::proxy::{Faults, Proxy};
-use kopist_testkit::servers::tls::Certificates;
-use kopist_testkit::servers::{
-    AZURE_ACCOUNT, Azure, B2, B2_KEY, B2_KEY_ID, Dav, Drive, Gcs, S3, Sftp, find_or_skip,
-};
+use kopist_testkit::servers::{AZURE_ACCOUNT, Azure, B2, Dav, Drive, Gcs, S3, Sftp, find_or_skip};
 use kopist_testkit::tree;
 use serde_json::Value;
 
 use crate::pair::{PASSWORD, id, restores_to, snapshot, snapshots, verify};
 use crate::place::Place;
 use crate::program::program;
+use places::Way;
 
 /// The storage of a client, as its configuration file has it.
 fn storage(client: &Client) -> Value {
@@ -68,6 +67,12 @@ fn both_ways(test: &str, place: impl Fn(&str) -> Place) {
         for client in [first, second] {
             verify(client);
         }
+        kopist.ok(&[
+            "repository",
+            "validate-provider",
+            "--concurrency-test-duration=1s",
+            "--num-storage-connections=2",
+        ]);
         // The configuration of one, and its token, connect the other.
         let config = second.folder().join("repository.config");
         let config = config.to_str().unwrap();
@@ -87,22 +92,7 @@ fn both_ways(test: &str, place: impl Fn(&str) -> Place) {
 fn s3() {
     let Some(server) = S3::start("s3 with kopia") else { return };
     server.make_bucket("bucket");
-    both_ways("s3 with kopia", |name| {
-        let prefix = format!("{name}/");
-        Place::new(&[
-            "s3",
-            "--bucket=bucket",
-            "--prefix",
-            &prefix,
-            "--endpoint",
-            &server.endpoint,
-            "--disable-tls",
-            "--access-key",
-            S3::KEY_ID,
-            "--secret-access-key",
-            S3::SECRET,
-        ])
-    });
+    both_ways("s3 with kopia", |name| places::s3(&server, name));
 }
 
 #[test]
@@ -156,39 +146,14 @@ fn s3_with_locks_and_tls() {
 #[test]
 fn webdav() {
     let Some(server) = Dav::start("webdav with kopia") else { return };
-    both_ways("webdav with kopia", |name| {
-        server.make_collection(name);
-        Place::new(&[
-            "webdav",
-            "--url",
-            &format!("{}{name}", server.url),
-            "--webdav-username",
-            Dav::USER,
-        ])
-        .with("KOPIA_WEBDAV_PASSWORD", Dav::PASSWORD)
-    });
+    both_ways("webdav with kopia", |name| places::webdav(&server, name));
 }
 
 #[test]
 fn sftp() {
     let Some(server) = Sftp::start("sftp with kopia", &["ed25519"]) else { return };
-    let (user, port) = (server.user(), server.server.port().to_string());
     both_ways("sftp with kopia", |name| {
-        let path = server.root.join(name).display().to_string();
-        let mut place = Place::new(&[
-            "sftp",
-            "--path",
-            &path,
-            "--host=127.0.0.1",
-            "--port",
-            &port,
-            "--username",
-            &user,
-            "--keyfile",
-            &server.key.display().to_string(),
-            "--known-hosts",
-            &server.known_hosts.display().to_string(),
-        ]);
+        let mut place = places::sftp(&server, name);
         if name == "by-kopia" {
             place.arguments.push("--embed-credentials".to_owned());
         }
@@ -200,10 +165,7 @@ fn sftp() {
 fn gcs() {
     let Some(server) = Gcs::start("gcs with kopia, in the past") else { return };
     server.make_bucket("gbucket");
-    both_ways("gcs with kopia", |name| {
-        Place::new(&["gcs", "--bucket=gbucket", "--prefix", &format!("{name}/")])
-            .with("STORAGE_EMULATOR_HOST", server.endpoint.clone())
-    });
+    both_ways("gcs with kopia", |name| places::gcs(&server, name));
 }
 
 #[test]
@@ -214,62 +176,86 @@ fn azure() {
         return skipped("azure with kopia", &format!("{host} has no address in /etc/hosts"));
     }
     server.make_container("kcont");
-    // kopia has no flag for a server without TLS.
-    both_ways("azure with kopia", |name| {
-        Place::by_token("azureBlob", &server.config("kcont", &format!("{name}/")))
-    });
+    both_ways("azure with kopia", |name| places::azure(&server, name));
 }
 
 #[test]
 fn rclone() {
     let Some(_) = find_or_skip("rclone", "rclone with kopia") else { return };
     let folder = tempfile::tempdir().unwrap();
-    both_ways("rclone with kopia", |name| {
-        let path = folder.path().join(name).display().to_string();
-        Place::new(&["rclone", "--remote-path", &path, "--rclone-startup-timeout=60s"])
-    });
+    both_ways("rclone with kopia", |name| places::rclone(folder.path(), name));
 }
 
 #[test]
 fn b2() {
     let Some(server) = B2::start("b2 with kopia") else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let certificates = Certificates::make(folder.path());
-    let proxy = Proxy::start_for_hosts(server.server.port(), Faults::default(), &certificates);
-    both_ways("b2 with kopia", |name| {
-        Place::new(&[
-            "b2",
-            "--bucket=kbucket",
-            "--key-id",
-            B2_KEY_ID,
-            "--key",
-            B2_KEY,
-            "--prefix",
-            &format!("{name}/"),
-        ])
-        .with("HTTPS_PROXY", format!("http://{}", proxy.address()))
-        .with("SSL_CERT_FILE", certificates.authority.display().to_string())
-    });
+    let way = Way::to(&server.server);
+    both_ways("b2 with kopia", |name| places::b2(&way, name));
 }
 
 #[test]
 fn gdrive() {
     let Some(server) = Drive::start("gdrive with kopia") else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let certificates = Certificates::make(folder.path());
-    let proxy = Proxy::start_for_hosts(server.server.port(), Faults::default(), &certificates);
-    let credentials = folder.path().join("credentials.json");
-    std::fs::write(&credentials, server.service_account().to_string()).unwrap();
-    both_ways("gdrive with kopia", |name| {
-        Place::new(&[
-            "gdrive",
-            "--folder-id",
-            name,
-            "--credentials-file",
-            &credentials.display().to_string(),
-            "--embed-credentials",
-        ])
-        .with("HTTPS_PROXY", format!("http://{}", proxy.address()))
-        .with("SSL_CERT_FILE", certificates.authority.display().to_string())
-    });
+    let way = Way::to(&server.server);
+    both_ways("gdrive with kopia", |name| places::gdrive(&server, &way, name));
+}
+
+/// A repository goes from one kind of storage to the next, and is whole at the end.
+#[test]
+fn a_repository_moves_from_kind_to_kind() {
+    const TEST: &str = "moves between storages";
+    let folder = tempfile::Builder::new().prefix("moves-").tempdir().unwrap();
+    let mut kopist = Client::new(&program(), &folder.path().join("kopist"), PASSWORD);
+    let (s3, gcs, azure) = (S3::start(TEST), Gcs::start(TEST), Azure::start(TEST));
+    let (b2, webdav, drive) = (B2::start(TEST), Dav::start(TEST), Drive::start(TEST));
+    let sftp = Sftp::start(TEST, &["ed25519"]);
+    let mut all = Vec::new();
+    all.extend(s3.iter().map(|server| {
+        server.make_bucket("bucket");
+        places::s3(server, "moved")
+    }));
+    all.extend(gcs.iter().map(|server| {
+        server.make_bucket("gbucket");
+        places::gcs(server, "moved")
+    }));
+    all.extend(azure.iter().map(|server| {
+        server.make_container("kcont");
+        places::azure(server, "moved")
+    }));
+    let way = b2.as_ref().map(|server| Way::to(&server.server));
+    all.extend(way.iter().map(|way| places::b2(way, "moved")));
+    all.extend(webdav.iter().map(|server| places::webdav(server, "moved")));
+    all.extend(sftp.iter().map(|server| {
+        std::fs::create_dir(server.root.join("moved")).unwrap();
+        places::sftp(server, "moved")
+    }));
+    all.extend(find_or_skip("rclone", TEST).map(|_| places::rclone(folder.path(), "moved")));
+    let way = drive.as_ref().map(|server| Way::to(&server.server));
+    all.extend(drive.iter().zip(&way).map(|(server, way)| places::gdrive(server, way, "moved")));
+    let mut all = all.into_iter();
+    let (Some(first), Some(mut last)) = (all.next(), all.next()) else { return };
+
+    let source = folder.path().join("source");
+    std::fs::create_dir(&source).unwrap();
+    write_files(&source, 1);
+    first.prepare(&mut kopist);
+    first.run(&kopist, "create");
+    let made = snapshot(&kopist, &source);
+    loop {
+        last.prepare(&mut kopist);
+        kopist.ok(&last.to("sync-to"));
+        last.run(&kopist, "connect");
+        kopist.ok(&["snapshot", "verify", "--verify-files-percent=100"]);
+        match all.next() {
+            Some(next) => last = next,
+            None => break,
+        }
+    }
+    let files = tree::list(&source);
+    restores_to(&kopist, id(&made), &files);
+    let Some(reference) = oracle::find_or_skip(TEST) else { return };
+    let mut kopia = Client::new(&reference, &folder.path().join("kopia"), PASSWORD);
+    last.prepare(&mut kopia);
+    last.run(&kopia, "connect");
+    restores_to(&kopia, id(&made), &files);
 }
