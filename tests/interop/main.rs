@@ -25,6 +25,7 @@
 //! - [`hostile`]: repositories prepared so that a restore writes where it should not;
 //! - [`keyring`]: passwords in the keyring of a desktop;
 //! - [`kill`]: `kill -9` in the middle of a backup;
+//! - [`one_connection`]: both share a configuration and a cache directory;
 //! - [`mounts`]: a mounted snapshot is what a restore of it would be;
 //! - [`maintenance`]: one repository, maintained by both for weeks;
 //! - [`stores`]: all of it on every other kind of storage;
@@ -49,6 +50,7 @@ mod logged;
 mod maintenance;
 mod moments;
 mod mounts;
+mod one_connection;
 mod pair;
 mod place;
 mod policies;

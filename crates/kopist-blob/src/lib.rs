@@ -82,6 +82,7 @@ mod recording;
 pub mod retry;
 pub mod sharded;
 mod store;
+mod telling;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod throttle;
@@ -101,5 +102,6 @@ pub use read_only::ReadOnly;
 pub use recording::{Call, Recording};
 pub use retry::{Attempts, Retry, RetryPolicy};
 pub use store::BlobStore;
+pub use telling::Telling;
 pub use throttle::{Limits, Throttle};
 pub use traced::Traced;

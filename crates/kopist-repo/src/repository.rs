@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
-use kopist_blob::{BlobError, BlobId, BlobMeta, BlobStore, ByteRange};
+use kopist_blob::{BlobError, BlobId, BlobMeta, BlobStore, ByteRange, Telling};
 use kopist_format::{
     blob_crypto::{open_blob, seal_blob},
     format_blob::{BlobCfg, FormatBlob, RepositoryFormat},
@@ -16,7 +16,7 @@ use kopist_format::{
 use secrecy::SecretString;
 
 use crate::{
-    cache::{CacheMeter, CacheOptions, IndexFiles, SharedIndexBytes},
+    cache::{CacheMeter, CacheOptions, IndexFiles, KopiaFiles, SharedIndexBytes},
     clock::{Clock, SystemClock},
     content::{
         ContentInfo, From as Origin, PackReader, open_content, open_payload, unreadable_blob,
@@ -110,6 +110,13 @@ impl Repository {
         let OpenOptions { identity, clock, cache, .. } = options;
         let (read_only, permissive) = (options.read_only, options.permissive);
         let read_only = read_only || permissive || store.is_read_only();
+        let store = match &cache {
+            Some(cache) => {
+                let kopia = KopiaFiles::new(&cache.dir);
+                Arc::new(Telling::new(store, move |id: &BlobId| kopia.forget(id)))
+            }
+            None => store,
+        };
         let settings = Settings::open(
             Arc::clone(&store),
             Arc::clone(&clock),

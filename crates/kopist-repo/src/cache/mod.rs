@@ -20,6 +20,7 @@
 
 mod disk;
 mod index_files;
+mod kopia_files;
 mod meter;
 
 use std::{
@@ -30,6 +31,7 @@ use std::{
 
 pub(crate) use disk::DiskCache;
 pub(crate) use index_files::{IndexBytes, IndexFiles, SharedIndexBytes};
+pub(crate) use kopia_files::KopiaFiles;
 pub use meter::{CacheCount, CacheMeter};
 
 /// The part of the free space that a cache may fill.
