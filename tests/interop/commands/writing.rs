@@ -205,6 +205,7 @@ const RESTORES_AND_OBJECTS: &[Row] = &[
     changes("restore {file} {work}/one-file"),
     changes("restore {tiny-root}/hello.txt {work}/hello --write-files-atomically"),
     changes("restore /mnt/src/tiny {work}/oldest --snapshot-time=oldest"),
+    fails("restore /mnt/src/tiny {elsewhere}/never --snapshot-time="),
     changes("restore {tiny} {work}/shallow --shallow=0"),
     fails("restore 00112233445566778899aabbccddeeff {elsewhere}/nothing"),
     fails("restore {tiny} {work}/tiny --no-overwrite-files").apart("directories keep their times"),

@@ -237,9 +237,15 @@ fn find(
         let named = browse::resolve(repo, &view, from, consistent);
         return Ok(named.context("unable to get filesystem entry")?.entry);
     }
-    let wanted = source(repo, from).context(format!("invalid directory: '{from}'"))?;
     let time = matches.text("snapshot-time").unwrap_or_default();
+    if time.is_empty() {
+        return Err(CommandError::new(
+            "a snapshot time is needed to use a path as source: give --snapshot-time=latest or \
+             leave the flag away",
+        ));
+    }
     let time = SnapshotTime::parse(&time, now(), &TimeZone::system())?;
+    let wanted = source(repo, from).context(format!("invalid directory: '{from}'"))?;
     let found = by_path(repo, &view, &wanted, time).map_err(|error| match error {
         SnapshotError::NoSnapshot(_) => {
             CommandError::new(format!("no snapshots contain data for {from}"))

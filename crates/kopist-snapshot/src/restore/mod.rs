@@ -29,6 +29,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use kopist_format::directory::DirEntry;
+use kopist_format::id::ObjectId;
 use kopist_repo::{RepoError, Repository};
 
 use crate::SnapshotError;
@@ -112,11 +113,14 @@ impl Default for RestoreOptions {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RestoreError {
-    /// The repository failed.
-    #[error("cannot read {path}: {source}")]
+    /// The repository failed. The object stands in the message because
+    /// `snapshot fix remove-files --object-id` wants it, and others look for it behind these words.
+    #[error("cannot read {path}: unable to open object: {object}: {source}")]
     Repository {
         /// What was to be restored.
         path: String,
+        /// Its data.
+        object: Box<ObjectId>,
         /// Why it failed.
         source: RepoError,
     },

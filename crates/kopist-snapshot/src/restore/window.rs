@@ -69,13 +69,13 @@ impl Run<'_> {
         places: &mut Vec<Place>,
     ) -> Result<usize, RestoreError> {
         let object = job.entry.object.ok_or_else(|| RestoreError::NoObject { path: job.path() })?;
-        let chunks = self
-            .repo
-            .object_chunks(&object)
-            .map_err(|source| RestoreError::Repository { path: job.path(), source })?;
+        let chunks = self.repo.object_chunks(&object).map_err(|source| {
+            RestoreError::Repository { path: job.path(), object: Box::new(object), source }
+        })?;
         let total = chunks.last().map_or(0, Chunk::end);
         let before = places.len();
-        places.extend(chunks.iter().filter(|chunk| chunk.length > 0).map(|chunk| Place {
+        // An empty content is read too: a pack that is gone shall not go unnoticed.
+        places.extend(chunks.iter().map(|chunk| Place {
             content: chunk.object.content(),
             job: index,
             offset: chunk.start,
@@ -119,9 +119,19 @@ impl Run<'_> {
         for place in places {
             let Some(job) = window.jobs.get(place.job) else { continue };
             let source = error(place.content);
-            self.fail_job(job, RestoreError::Repository { path: job.path(), source });
+            self.fail_read(job, source);
             self.chunk_done(job);
         }
+    }
+
+    /// Something of a file cannot be read.
+    fn fail_read(&self, job: &Job, source: RepoError) {
+        let path = job.path();
+        let error = match job.entry.object {
+            Some(object) => RestoreError::Repository { path, object: Box::new(object), source },
+            None => RestoreError::NoObject { path },
+        };
+        self.fail_job(job, error);
     }
 
     /// Reads one range of a pack and writes its contents where they belong.
@@ -184,7 +194,7 @@ impl Run<'_> {
             id: place.content.into(),
             reason: format!("{reason} (chunk at {})", place.offset),
         };
-        self.fail_job(job, RestoreError::Repository { path: job.path(), source });
+        self.fail_read(job, source);
         self.chunk_done(job);
     }
 }

@@ -376,6 +376,21 @@ fn indexes_are_read_anew_once_for_a_lost_pack() {
     assert!(requests <= 6, "{requests} requests for a pack that is gone");
 }
 
+/// Nothing is missing of such a file, but kopia tells of the pack that is gone, and its owner
+/// wants to know.
+#[test]
+fn an_empty_file_of_a_lost_pack_is_an_error() {
+    let temp = tempfile::tempdir().unwrap();
+    let (store, repo) = new_repository();
+    let empty = file("empty", write_file(&repo, b""), 0);
+    store.delete(&list_all(&*store, "p").unwrap()[0].id).unwrap();
+    let root = write_directory(&repo, vec![empty]);
+    let repo = open(store);
+    let options = RestoreOptions::default();
+    let error = restore_to(&repo, &root, &temp.path().join("target"), &options).unwrap_err();
+    assert!(matches!(error, RestoreError::Repository { .. }), "{error}");
+}
+
 #[test]
 fn a_link_of_an_earlier_restore_is_not_followed() {
     let temp = tempfile::tempdir().unwrap();

@@ -218,13 +218,12 @@ impl<'a> Reader<'a> {
             .entry
             .object
             .ok_or_else(|| RestoreError::NoObject { path: member.path.clone() })?;
-        let failed =
-            |source: RepoError| RestoreError::Repository { path: member.path.clone(), source };
+        let failed = |source: RepoError| {
+            let path = member.path.clone();
+            RestoreError::Repository { path, object: Box::new(object), source }
+        };
         let (mut chunks, mut infos) = (Vec::new(), Vec::new());
         for chunk in self.repo.object_chunks(&object).map_err(failed)? {
-            if chunk.length == 0 {
-                continue;
-            }
             let content = chunk.object.content();
             let info = self.repo.content_info(&content).map_err(failed)?;
             infos.push(info.ok_or_else(|| failed(RepoError::ContentNotFound(content)))?);
