@@ -17,7 +17,7 @@ mod avx512;
 mod tests;
 
 use secrecy::{ExposeSecret, SecretString};
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::Zeroizing;
 
 /// Derivation of a repository created without a choice.
 pub const DEFAULT_KEY_DERIVATION: &str = "scrypt-65536-8-1";
@@ -65,13 +65,13 @@ pub enum KdfError {
 }
 
 /// The key that a password stands for; opens the format blob. 32 bytes, wiped when dropped.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct FormatKey([u8; 32]);
+#[derive(Clone)]
+pub struct FormatKey(Zeroizing<[u8; 32]>);
 
 impl FormatKey {
     /// A key derived earlier.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+        Self(Zeroizing::new(bytes))
     }
 
     /// The key.
@@ -108,15 +108,15 @@ pub fn derive_format_key(
         return Err(KdfError::ShortSalt { length: unique_id.len() });
     }
     let password = password.expose_secret().as_bytes();
-    let mut key = FormatKey([0; 32]);
+    let mut key = Zeroizing::new([0; 32]);
     if algorithm == PBKDF2_KEY_DERIVATION {
-        pbkdf2::pbkdf2_hmac::<sha2::Sha256>(password, unique_id, 600_000, &mut key.0);
-    } else if !derive_quickly(password, unique_id, &mut key.0) {
+        pbkdf2::pbkdf2_hmac::<sha2::Sha256>(password, unique_id, 600_000, &mut *key);
+    } else if !derive_quickly(password, unique_id, &mut key) {
         let params = scrypt::Params::new(16, 8, 1).map_err(|e| failed(e.to_string()))?;
-        scrypt::scrypt(password, unique_id, &params, &mut key.0)
+        scrypt::scrypt(password, unique_id, &params, &mut *key)
             .map_err(|e| failed(e.to_string()))?;
     }
-    Ok(key)
+    Ok(FormatKey(key))
 }
 
 /// scrypt with N = 65536, r = 8 and p = 1 in half the time, where the processor and the memory
