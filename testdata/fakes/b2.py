@@ -15,7 +15,7 @@ for f in J.records: apply(f)
 N=[len(J.records)]
 def keep(f): apply(f);J.add(f)
 class H(BaseHTTPRequestHandler):
-    protocol_version="HTTP/1.1"
+    protocol_version="HTTP/1.1";disable_nagle_algorithm=True # heads and bodies are sent apart
     def log_message(s,*a): pass
     def out(s,code,obj=None,body=None,hd={}):
         b=body if body is not None else json.dumps(obj).encode()

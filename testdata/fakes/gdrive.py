@@ -16,7 +16,7 @@ def keep(fid,f): apply(fid,f);J.add((fid,f))
 def ts(): 
     t=time.time();return time.strftime("%Y-%m-%dT%H:%M:%S",time.gmtime(t))+".%03dZ"%(t%1*1000)
 class H(BaseHTTPRequestHandler):
-    protocol_version="HTTP/1.1"
+    protocol_version="HTTP/1.1";disable_nagle_algorithm=True # heads and bodies are sent apart
     def log_message(s,*a): pass
     def out(s,code,obj=None,body=None,hd={}):
         b=body if body is not None else (json.dumps(obj).encode() if obj is not None else b"")
