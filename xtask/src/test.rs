@@ -13,7 +13,8 @@ pub(crate) fn run() -> Result {
         &["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"],
     )?;
     dependencies(&cargo)?;
-    step::run(&cargo, &["test", "--workspace", "--locked"])?;
+    // One failure does not hide the others.
+    step::run(&cargo, &["test", "--workspace", "--locked", "--no-fail-fast"])?;
     documentation(&cargo)?;
     if kopist_testkit::oracle::find().is_none() {
         skipped("comparison with kopia", "no `kopia` on PATH and KOPIA_EXE is not set");
