@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kopist_blob::{BlobError, Operation};
+use parking_lot::Mutex;
 use russh::client::{self, Handle};
 use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate, decode_secret_key};
 use russh_sftp::client::RawSftpSession;
@@ -20,12 +21,27 @@ const CONNECT: Duration = Duration::from_secs(30);
 /// How long an answer may take, in seconds.
 const SILENCE: u64 = 60;
 
+/// How often somebody who waits for an answer looks whether there is a connection.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// A session, and what keeps it alive.
 pub(super) struct Session {
     pub(super) sftp: RawSftpSession,
     pub(super) can_sync: bool,
     pub(super) can_replace: bool,
-    _transport: Transport,
+    transport: Transport,
+}
+
+impl Session {
+    /// Ends soon after the connection has.
+    pub(super) async fn lost(&self) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if self.transport.has_ended() {
+                return;
+            }
+        }
+    }
 }
 
 impl std::fmt::Debug for Session {
@@ -36,11 +52,18 @@ impl std::fmt::Debug for Session {
 
 enum Transport {
     /// Our own SSH.
-    #[allow(dead_code)] // it is held, not used
     Own(Handle<Host>),
     /// A command, which ends when this is dropped.
-    #[allow(dead_code)] // as above
-    Command(Child),
+    Command(Mutex<Child>),
+}
+
+impl Transport {
+    fn has_ended(&self) -> bool {
+        match self {
+            Self::Own(handle) => handle.is_closed(),
+            Self::Command(child) => !matches!(child.lock().try_wait(), Ok(None)),
+        }
+    }
 }
 
 /// Knows the server by its key.
@@ -176,7 +199,7 @@ async fn by_command(config: &Config, site: &Site) -> Result<Session, BlobError> 
         return Err(network(site, "the ssh command has no pipes", false));
     };
     let stream = tokio::io::join(output, input);
-    start(RawSftpSession::new(stream), Transport::Command(child), site).await
+    start(RawSftpSession::new(stream), Transport::Command(Mutex::new(child)), site).await
 }
 
 async fn start(
@@ -192,6 +215,6 @@ async fn start(
         sftp,
         can_sync: offers("fsync@openssh.com"),
         can_replace: offers("posix-rename@openssh.com"),
-        _transport: transport,
+        transport,
     })
 }

@@ -1,8 +1,10 @@
 use std::fmt;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use kopist_blob::{BlobError, BlobId, ByteRange, Capacity, Operation, Target};
@@ -83,7 +85,7 @@ impl SftpTree {
     pub(super) fn open_root(&self, create: bool) -> Result<(), BlobError> {
         let target = self.site.target();
         let session = self.session()?;
-        match self.wait(session.sftp.stat(self.config.path.as_str())) {
+        match self.ask(&session, session.sftp.stat(self.config.path.as_str())) {
             Ok(_) => Ok(()),
             Err(Error::Status(status)) if status.status_code == StatusCode::NoSuchFile => {
                 if create {
@@ -98,6 +100,21 @@ impl SftpTree {
 
     fn wait<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(future)
+    }
+
+    /// Waits for answers of the server, as long as there is a connection. What is asked just when
+    /// it ends is never answered (russh-sftp forgets whoever waits before it refuses to send).
+    fn ask<T>(
+        &self,
+        session: &Session,
+        question: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        self.wait(async {
+            match select(pin!(question), pin!(session.lost())).await {
+                Either::Left((answer, _)) => answer,
+                Either::Right(_) => Err(Error::IO("it has ended".to_owned())),
+            }
+        })
     }
 
     /// The connection, made if there is none.
@@ -205,7 +222,7 @@ impl SftpTree {
         flags: OpenFlags,
     ) -> Result<Open<'_>, Error> {
         let opened =
-            self.wait(session.sftp.open(self.full(path), flags, FileAttributes::empty()))?;
+            self.ask(session, session.sftp.open(self.full(path), flags, FileAttributes::empty()))?;
         Ok(Open { tree: self, session: Arc::clone(session), handle: opened.handle })
     }
 
@@ -220,11 +237,11 @@ impl SftpTree {
         let mut last = None;
         for end in ends.filter(|end| *end > 0) {
             // Directories that exist already cannot be made; so it is the last that counts.
-            let made = self.wait(session.sftp.mkdir(&path[..end], FileAttributes::empty()));
+            let made = self.ask(session, session.sftp.mkdir(&path[..end], FileAttributes::empty()));
             last = made.err();
         }
         let Some(error) = last else { return Ok(()) };
-        match self.wait(session.sftp.stat(path)) {
+        match self.ask(session, session.sftp.stat(path)) {
             Ok(found) if found.attrs.is_dir() => Ok(()),
             _ => Err(self.failed(session, error, Operation::Put, target)),
         }
@@ -241,7 +258,7 @@ impl SftpTree {
             let source = std::io::Error::new(std::io::ErrorKind::NotFound, "no such directory");
             return Err(BlobError::Inaccessible { path: self.config.path.clone().into(), source });
         };
-        if let Err(error) = self.wait(session.sftp.stat(self.config.path.as_str())) {
+        if let Err(error) = self.ask(session, session.sftp.stat(self.config.path.as_str())) {
             return Err(self.failed(session, error, Operation::Put, target));
         }
         let mut made = String::new();
@@ -252,8 +269,8 @@ impl SftpTree {
             made.push_str(name);
             let directory = self.full(&made);
             if let Err(error) =
-                self.wait(session.sftp.mkdir(directory.clone(), FileAttributes::empty()))
-                && self.wait(session.sftp.stat(directory)).is_err()
+                self.ask(session, session.sftp.mkdir(directory.clone(), FileAttributes::empty()))
+                && self.ask(session, session.sftp.stat(directory)).is_err()
             {
                 return Err(self.failed(session, error, Operation::Put, target));
             }
@@ -283,7 +300,7 @@ impl SftpTree {
             }
             Ok((data.len() == wanted, data))
         });
-        self.wait(async {
+        self.ask(&file.session, async {
             let mut parts = std::pin::pin!(parts.buffered(OUTSTANDING));
             let mut all = Vec::with_capacity(length as usize);
             while let Some((whole, part)) = parts.try_next().await? {
@@ -306,19 +323,20 @@ impl SftpTree {
             (at, chunk)
         });
         let writes = stream::iter(chunks).map(|(at, chunk)| sftp.write(handle, at, chunk.to_vec()));
-        self.wait(writes.buffer_unordered(OUTSTANDING).try_for_each(|_| std::future::ready(Ok(()))))
+        let all = writes.buffer_unordered(OUTSTANDING).try_for_each(|_| std::future::ready(Ok(())));
+        self.ask(&file.session, all)
     }
 
     fn replace(&self, session: &Session, from: &str, to: &str) -> Result<(), Error> {
         if !session.can_replace {
-            return self.wait(session.sftp.rename(from, to)).map(drop);
+            return self.ask(session, session.sftp.rename(from, to)).map(drop);
         }
         let mut names = Vec::with_capacity(from.len() + to.len() + 8);
         for name in [from, to] {
             names.extend_from_slice(&(name.len() as u32).to_be_bytes());
             names.extend_from_slice(name.as_bytes());
         }
-        match self.wait(session.sftp.extended("posix-rename@openssh.com", names))? {
+        match self.ask(session, session.sftp.extended("posix-rename@openssh.com", names))? {
             Packet::Status(status) if status.status_code == StatusCode::Ok => Ok(()),
             Packet::Status(status) => Err(status.into()),
             _ => Err(Error::UnexpectedPacket),
@@ -342,9 +360,9 @@ impl SftpTree {
                 mtime: Some(seconds),
                 ..FileAttributes::empty()
             };
-            self.wait(sftp.fsetstat(handle, times))?;
+            self.ask(&file.session, sftp.fsetstat(handle, times))?;
         }
-        self.wait(async {
+        self.ask(&file.session, async {
             let sync = async {
                 if file.session.can_sync { sftp.fsync(handle).await.map(drop) } else { Ok(()) }
             };
@@ -369,7 +387,7 @@ impl Tree for SftpTree {
         let session = self.session()?;
         let failed = |error| self.failed(&session, error, Operation::Get, &target);
         let file = self.open(&session, path, OpenFlags::READ).map_err(failed)?;
-        let size = || Ok(self.wait(session.sftp.fstat(file.handle.as_str()))?.attrs.len());
+        let size = || Ok(self.ask(&session, session.sftp.fstat(file.handle.as_str()))?.attrs.len());
         let (offset, length) = match range {
             ByteRange::Full => (0, size().map_err(failed)?),
             ByteRange::Bounded { offset, length } => (offset, length),
@@ -393,7 +411,7 @@ impl Tree for SftpTree {
 
     fn stat(&self, path: &str, id: &BlobId) -> Result<Stat, BlobError> {
         let session = self.session()?;
-        let found = self.wait(session.sftp.stat(self.full(path))).map_err(|error| {
+        let found = self.ask(&session, session.sftp.stat(self.full(path))).map_err(|error| {
             self.failed(&session, error, Operation::Metadata, &Target::from(id))
         })?;
         Ok(stat_of(&found.attrs))
@@ -423,7 +441,7 @@ impl Tree for SftpTree {
         let mut file = file.map_err(failed)?;
         let written = self.fill(&file, data, time).and_then(|attributes| {
             let handle = std::mem::take(&mut file.handle);
-            self.wait(session.sftp.close(handle))?;
+            self.ask(&session, session.sftp.close(handle))?;
             self.replace(&session, &self.full(&temporary), &self.full(path))?;
             Ok(attributes)
         });
@@ -432,7 +450,7 @@ impl Tree for SftpTree {
             let error = failed(error);
             if self.is_current(&session) {
                 let handle = std::mem::take(&mut file.handle);
-                let gone = self.wait(async {
+                let gone = self.ask(&session, async {
                     // A file that is open keeps its space.
                     if !handle.is_empty() {
                         session.sftp.close(handle).await?;
@@ -449,7 +467,7 @@ impl Tree for SftpTree {
 
     fn remove(&self, path: &str, id: &BlobId) -> Result<(), BlobError> {
         let session = self.session()?;
-        match self.wait(session.sftp.remove(self.full(path))) {
+        match self.ask(&session, session.sftp.remove(self.full(path))) {
             Ok(_) => Ok(()),
             Err(error) => {
                 let error = self.failed(&session, error, Operation::Delete, &Target::from(id));
@@ -462,7 +480,7 @@ impl Tree for SftpTree {
         let target = if path.is_empty() { self.site.target() } else { Target::Path(path.into()) };
         let session = self.session()?;
         let failed = |error| self.failed(&session, error, Operation::List, &target);
-        let opened = match self.wait(session.sftp.opendir(self.full(path))) {
+        let opened = match self.ask(&session, session.sftp.opendir(self.full(path))) {
             Err(Error::Status(status))
                 if status.status_code == StatusCode::NoSuchFile && !path.is_empty() =>
             {
@@ -473,7 +491,7 @@ impl Tree for SftpTree {
         let directory = Open { tree: self, session: Arc::clone(&session), handle: opened.handle };
         let mut entries = Vec::new();
         loop {
-            let part = match self.wait(session.sftp.readdir(directory.handle.as_str())) {
+            let part = match self.ask(&session, session.sftp.readdir(directory.handle.as_str())) {
                 Ok(part) => part,
                 Err(Error::Status(status)) if status.status_code == StatusCode::Eof => break,
                 Err(error) => return Err(failed(error)),
@@ -487,7 +505,7 @@ impl Tree for SftpTree {
                 if is_link {
                     // A link to a file is a blob; links to directories are not entered.
                     let full = format!("{}/{}", self.full(path), found.filename);
-                    match self.wait(session.sftp.stat(full)) {
+                    match self.ask(&session, session.sftp.stat(full)) {
                         Ok(target) if !target.attrs.is_dir() => attributes = target.attrs,
                         _ => continue,
                     }
@@ -505,7 +523,7 @@ impl Tree for SftpTree {
 
     fn capacity(&self) -> Result<Option<Capacity>, BlobError> {
         let session = self.session()?;
-        match self.wait(session.sftp.statvfs(self.config.path.as_str())) {
+        match self.ask(&session, session.sftp.statvfs(self.config.path.as_str())) {
             Ok(found) => Ok(Some(Capacity {
                 total: found.blocks.saturating_mul(found.fragment_size),
                 available: found.blocks_avail.saturating_mul(found.fragment_size),
