@@ -31,9 +31,12 @@ impl Aead {
 }
 
 /// A nonce from the system's generator; no other is ever used.
+///
+/// The cipher's library has a generator of its own, which measures jitter of the processor for
+/// some 50 ms in every thread before it gives the first byte.
 pub(crate) fn random_nonce() -> Result<[u8; NONCE_LENGTH], EncryptionError> {
     let mut nonce = [0; NONCE_LENGTH];
-    aws_lc_rs::rand::fill(&mut nonce).map_err(|_| EncryptionError::Seal)?;
+    getrandom::fill(&mut nonce).map_err(|_| EncryptionError::Seal)?;
     Ok(nonce)
 }
 
