@@ -62,8 +62,8 @@ impl DavTree {
         Ok(Self { client, auth, server, base, atomic, collections, rclone: None })
     }
 
-    /// The server is rclone, which says 405 to whatever trouble its remote has, and 404 to a
-    /// request for a file.
+    /// The server is rclone, which says 405 to whatever trouble its remote has, and 404 or 500 to
+    /// requests for a file that the remote refused.
     #[cfg(feature = "rclone")]
     pub(in crate::stores) fn of_rclone(self, behind: Arc<Behind>) -> Self {
         Self { rclone: Some(behind), ..self }
@@ -115,9 +115,9 @@ impl DavTree {
         let behind = self.rclone.as_ref()?;
         let settings = &self.site().settings;
         let trouble = behind.trouble(&format!("{} and {}", settings.credentials, settings.place));
-        let told = answer.status == 404
-            && operation == Operation::Put
-            && trouble.meaning != Meaning::Passing;
+        // A file that was refused, rclone does not find, or cannot look at from then on.
+        let follows = answer.status == 404 && operation == Operation::Put || answer.status >= 500;
+        let told = follows && trouble.meaning != Meaning::Passing;
         (answer.status == 405 || told).then_some(trouble)
     }
 
