@@ -239,8 +239,10 @@ impl Mover {
         let outcome = run(&plan, &context);
         finished.announce();
         let cache = cache_use(&plan, &context);
-        let maintenance = (plan.operation() == Operation::Maintenance)
-            .then(|| MaintenanceSummary { seconds: started.elapsed().as_secs(), cache });
+        let maintenance = (plan.operation() == Operation::Maintenance).then(|| {
+            let repository_bytes = context.telemetry.repository_bytes();
+            MaintenanceSummary { seconds: started.elapsed().as_secs(), repository_bytes, cache }
+        });
         if let Some(health) = health
             && let Err(problem) = health.finish(outcome.verdict.word())
         {
@@ -333,7 +335,11 @@ fn listen_for_signals(
         move |why| {
             let outcome = Outcome::failed(Reason::Interrupted, why.words()).exit(INTERRUPTED);
             let seconds = ending.started.elapsed().as_secs();
-            let summary = maintenance.then_some(MaintenanceSummary { seconds, cache });
+            let summary = maintenance.then_some(MaintenanceSummary {
+                seconds,
+                repository_bytes: None,
+                cache,
+            });
             if why == Impatience::Late {
                 ending.publish(&outcome, None);
             }

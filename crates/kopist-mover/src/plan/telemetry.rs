@@ -46,13 +46,6 @@ impl Default for TelemetryPlan {
     }
 }
 
-impl TelemetryPlan {
-    /// Whether anybody is told figures besides the log.
-    pub fn is_told(&self) -> bool {
-        !self.metrics.is_empty() || self.report_file.is_some() || self.notify.is_some()
-    }
-}
-
 /// Who gets metrics.
 #[derive(Debug, Clone)]
 pub enum MetricsTarget {

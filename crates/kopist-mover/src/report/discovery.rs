@@ -85,7 +85,7 @@ pub fn block(snapshots: &[Found]) -> Vec<String> {
 /// What a failing restore ends with: which snapshots there are, and the sentence that says what
 /// failed.
 ///
-/// `wanted` is the source that has no snapshot, if that is the reason.
+/// `wanted` is the source that has no snapshot that fits, if that is the reason.
 pub fn of_failure(snapshots: &[Found], wanted: Option<&str>, sentence: &str) -> Vec<String> {
     let last = final_block(snapshots, wanted, sentence);
     let objects = last.iter().filter(|line| line.starts_with('{')).count();
@@ -147,9 +147,13 @@ fn newest_first(mut ends: Vec<(String, Timestamp)>) -> Vec<String> {
     ends.into_iter().map(line).collect()
 }
 
-fn first_bytes(text: &str, bytes: usize) -> &str {
+fn first_bytes(text: &str, bytes: usize) -> String {
+    const CUT: &str = "…";
     let line = text.lines().next().unwrap_or_default();
-    &line[..line.floor_char_boundary(bytes)]
+    if line.len() <= bytes {
+        return line.to_owned();
+    }
+    format!("{}{CUT}", &line[..line.floor_char_boundary(bytes - CUT.len())])
 }
 
 #[cfg(test)]

@@ -28,8 +28,8 @@ impl<S: Subscriber> Layer<S> for Forward {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut text = Text::default();
         event.record(&mut text);
-        let Text { message, fields } = text;
-        let line = message + &fields;
+        let Text { message, fields, cause } = text;
+        let line = message + &fields + &cause;
         match level_of(event.metadata()) {
             Level::Error => self.report.error(line),
             Level::Warn => self.report.warn(line),
@@ -48,28 +48,45 @@ fn level_of(metadata: &Metadata<'_>) -> Level {
     }
 }
 
-/// The message, then `name=value` for each field.
+/// The message, then `name=value` for each field, and the cause last.
+///
+/// Without the words `error` and `os error`: by them the operator picks lines for the status of a
+/// destination, where what does not end a run takes the room of what does.
 #[derive(Default)]
 struct Text {
     message: String,
     fields: String,
+    cause: String,
+}
+
+impl Text {
+    fn record(&mut self, field: &Field, value: &str) {
+        let _ = match field.name() {
+            "message" => write!(self.message, "{value}"),
+            "error" => write!(self.cause, ": {}", without_number(value)),
+            name => write!(self.fields, " {name}={value}"),
+        };
+    }
+}
+
+/// Without the number that the system gives an error: the words say it all.
+fn without_number(text: &str) -> String {
+    let Some((before, after)) = text.split_once(" (os error ") else {
+        return text.to_owned();
+    };
+    match after.split_once(')') {
+        Some((_, rest)) => format!("{before}{rest}"),
+        None => text.to_owned(),
+    }
 }
 
 impl Visit for Text {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        let _ = if field.name() == "message" {
-            write!(self.message, "{value:?}")
-        } else {
-            write!(self.fields, " {}={value:?}", field.name())
-        };
+        self.record(field, &format!("{value:?}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        let _ = if field.name() == "message" {
-            write!(self.message, "{value}")
-        } else {
-            write!(self.fields, " {}={value}", field.name())
-        };
+        self.record(field, value);
     }
 }
 
@@ -89,5 +106,21 @@ mod tests {
             tracing::warn!(target: "elsewhere", "not ours");
         });
         assert_eq!(memory.text(), "WARN: blob is gone blob=p1 count=3\n");
+    }
+
+    #[test]
+    fn causes_come_last_without_telling_words() {
+        let memory = Memory::default();
+        let layer = Forward { report: Arc::new(memory.report(Level::Warn)) };
+        let subscriber = tracing_subscriber::registry().with(layer);
+        tracing::subscriber::with_default(subscriber, || {
+            let full = std::io::Error::from_raw_os_error(28);
+            tracing::warn!(error = %full, dir = "/cache", "keeping indexes in memory");
+        });
+        assert_eq!(
+            memory.text(),
+            "WARN: keeping indexes in memory dir=/cache: No space left on device\n"
+        );
+        assert_eq!(without_number("a (os error 2) at b"), "a at b");
     }
 }

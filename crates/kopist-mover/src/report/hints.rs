@@ -75,7 +75,8 @@ pub fn hint(reason: Reason, message: &str, operation: Operation) -> Option<&'sta
             "if there should be data, look whether the volume is the one that the application \
              writes to"
         }
-        Reason::NoSnapshot if operation == Operation::Restore => {
+        // Where something of the source is there, the message says why it does not fit.
+        Reason::NoSnapshot if operation == Operation::Restore && says("has no snapshot") => {
             "snapshots are found by user, host and path together. Backups write \
              <name of the ReplicationSource>@<namespace>:/data: set sourceIdentity, or username \
              and hostname, to those of the source"
@@ -108,7 +109,9 @@ mod tests {
         assert_eq!(backup(Reason::Internal, "boom"), None);
         assert_eq!(backup(Reason::SourceErrors, "input/output error"), None);
         assert_eq!(backup(Reason::NoSnapshot, ""), None);
-        assert!(hint(Reason::NoSnapshot, "", Operation::Restore).is_some());
+        let restore = |message| hint(Reason::NoSnapshot, message, Operation::Restore);
+        assert!(restore("nothing to restore: u@h:/p has no snapshot").is_some());
+        assert_eq!(restore("no snapshot of u@h:/p fits: KOPIA_SHALLOW considers none"), None);
     }
 
     #[test]
@@ -137,6 +140,7 @@ mod tests {
             "permission denied",
             "no space left",
             "bash cannot be started",
+            "has no snapshot",
         ];
         for reason in reasons {
             for message in messages {

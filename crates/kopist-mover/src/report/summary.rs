@@ -18,6 +18,8 @@ pub struct Summary<'a> {
 pub struct MaintenanceSummary {
     /// Whole seconds.
     pub seconds: u64,
+    /// Size of everything in the repository, where it is known.
+    pub repository_bytes: Option<u64>,
     /// The cache, for failures.
     pub cache: CacheUse,
 }
@@ -70,6 +72,8 @@ impl Summary<'_> {
                 ]);
             } else {
                 lines.push(format!("MAINTENANCE_DURATION: {}", maintenance.seconds));
+                let size = maintenance.repository_bytes;
+                lines.extend(size.map(|bytes| format!("REPO_SIZE_BYTES: {bytes}")));
             }
         }
         lines.push(format!("EXIT_CODE: {}", self.outcome.exit_code));
@@ -86,6 +90,7 @@ mod tests {
     fn lines(outcome: &Outcome, maintenance: bool) -> Vec<String> {
         let maintenance = maintenance.then_some(MaintenanceSummary {
             seconds: 3,
+            repository_bytes: Some(7000),
             cache: CacheUse { used: 50, capacity: 200 },
         });
         Summary { label: "backup", outcome, maintenance }.lines()
@@ -104,7 +109,9 @@ mod tests {
                 "=== Done ===",
             ]
         );
-        assert!(lines(&success, true).contains(&"MAINTENANCE_DURATION: 3".to_owned()));
+        for expected in ["MAINTENANCE_DURATION: 3", "REPO_SIZE_BYTES: 7000"] {
+            assert!(lines(&success, true).contains(&expected.to_owned()), "{expected}");
+        }
         let skipped = Outcome::skipped(Reason::NoRepository, "none");
         assert!(lines(&skipped, true).contains(&"OPERATION_RESULT: SKIPPED".to_owned()));
         assert!(lines(&skipped, false).contains(&"OPERATION_RESULT: SUCCESS".to_owned()));

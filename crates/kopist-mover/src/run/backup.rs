@@ -324,7 +324,9 @@ fn check(
     let manifest: &SnapshotManifest = &created.manifest;
     if context.stop.requested() {
         if !manifest.is_complete() {
-            context.report.info("what was read is stored as an incomplete snapshot");
+            context.report.info(
+                "what was read is stored as an incomplete snapshot, from which the next run goes on",
+            );
         }
         return Err(Failure::interrupted());
     }

@@ -192,6 +192,9 @@ fn metered(store: Arc<dyn BlobStore>, context: &Context) -> Arc<dyn BlobStore> {
     Arc::new(Metered::new(store, Arc::clone(&context.telemetry.meter)))
 }
 
+/// Said after "creating one".
+const JOINING: &str = "another run has created it in the same moment: joining it";
+
 fn create(
     plan: &MoverPlan,
     context: &Context,
@@ -208,6 +211,7 @@ fn create(
     let store = match place {
         Place::Unfinished(store) => {
             if let Some(repository) = resume(plan, context, &store)? {
+                context.report.info(JOINING);
                 return Ok(Connection { repository, created: false, place: described });
             }
             store
@@ -235,6 +239,7 @@ fn create(
                     "another program began to create a repository here and did not finish",
                 ));
             }
+            context.report.info(JOINING);
             let repository = open(plan, context, store)?;
             Ok(Connection { repository, created: false, place: described })
         }

@@ -56,7 +56,7 @@ pub(super) fn run(
         context.report.warn(format!("Quick maintenance failed: {}", failure.message));
     }
     let outcome = cycle(context, repository, Mode::Full, percent, &deleted)?;
-    measure(plan, context, repository);
+    measure(context, repository);
     let figures = Figures {
         repository: Some(super::hexadecimal(repository.unique_id())),
         deleted_bytes: Some(deleted.load(Ordering::Relaxed)),
@@ -99,18 +99,19 @@ fn follow(
     first.map_or(Ok(()), Err)
 }
 
-/// Looks how large the repository is, where somebody wants to know.
-fn measure(plan: &MoverPlan, context: &Context, repository: &Repository) {
-    if !plan.telemetry.is_told() {
-        return;
-    }
-    let mut total = 0;
+/// Looks how large the repository is.
+fn measure(context: &Context, repository: &Repository) {
+    let (mut count, mut total) = (0_u64, 0);
     let result = repository.store().list("", &mut |blob| {
+        count += 1;
         total += blob.length;
         ControlFlow::Continue(())
     });
     match result {
-        Ok(()) => context.telemetry.sized(total),
+        Ok(()) => {
+            context.report.info(format!("the repository has {count} blobs ({})", bytes(total)));
+            context.telemetry.sized(total);
+        }
         Err(error) => {
             context.report.debug(format!("the size of the repository is not known: {error}"));
         }

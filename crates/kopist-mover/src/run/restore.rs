@@ -18,7 +18,7 @@ use super::backup::{LOST_AND_FOUND, overrides};
 use super::connect::{Connected, Connection, connect};
 use super::failure::Failure;
 use super::hooks::{self, HookError, HookPlaces};
-use super::select::{Choice, choose};
+use super::select::{Choice, choose, why_none_fits};
 use super::{Context, fill, policies};
 use crate::plan::{MoverPlan, RestorePlan};
 use crate::report::discovery::{self, Found};
@@ -35,7 +35,12 @@ pub(super) fn run(
         Connected::Open(connection) => connection,
         Connected::Absent { place } => {
             report.info(format!("there is no repository yet: {place}"));
-            return Ok(nothing(plan, restore, context, &[], Reason::NoRepository));
+            let none = Nothing {
+                reason: Reason::NoRepository,
+                why: "there is no repository yet".to_owned(),
+                wanted: plan.source(),
+            };
+            return Ok(nothing(restore, context, &[], none));
         }
     };
     super::connected(plan, context, &connection);
@@ -43,14 +48,22 @@ pub(super) fn run(
 
     let view = connection.repository.manifests()?;
     let snapshots = store::all_snapshots(&view, &BTreeMap::new());
-    let found: Vec<Found> = snapshots.iter().map(describe).collect();
+    // Interrupted ones cannot be restored, so nobody is offered them.
+    let available = snapshots.iter().filter(|manifest| manifest.is_complete());
+    let found: Vec<Found> = available.map(describe).collect();
     let chosen = match select(plan, restore, &snapshots) {
         Ok(Some(chosen)) => chosen,
-        Ok(None) => return Ok(nothing(plan, restore, context, &found, Reason::NoSnapshot)),
+        Ok(None) => {
+            let starts = starts(&complete(plan, &snapshots));
+            let none = Nothing {
+                reason: Reason::NoSnapshot,
+                why: why_none_fits(&plan.source(), &restore.selection, &starts),
+                wanted: wanted(plan, &snapshots),
+            };
+            return Ok(nothing(restore, context, &found, none));
+        }
         Err(failure) => {
-            let wanted = plan.source();
-            let lacking = !snapshots.iter().any(|m| m.is_complete() && is_wanted(plan, m));
-            return Ok(failed(context, &found, lacking.then_some(&*wanted), failure));
+            return Ok(failed(context, &found, Some(&wanted(plan, &snapshots)), failure));
         }
     };
     report.line(format!("Selected snapshot with id: {}", chosen.id));
@@ -130,23 +143,19 @@ fn select<'s>(
     restore: &RestorePlan,
     snapshots: &'s [SnapshotManifest],
 ) -> Result<Option<&'s SnapshotManifest>, Failure> {
-    let (complete, incomplete): (Vec<_>, Vec<_>) = snapshots
-        .iter()
-        .filter(|manifest| is_wanted(plan, manifest))
-        .partition(|manifest| manifest.is_complete());
-    if complete.is_empty() && !incomplete.is_empty() {
+    let complete = complete(plan, snapshots);
+    let interrupted = snapshots.iter().filter(|manifest| is_wanted(plan, manifest)).count();
+    if complete.is_empty() && interrupted > 0 {
         return Err(Failure::new(
             Reason::NoSnapshot,
             format!(
                 "{} has no complete snapshot, only {} interrupted ones, which are not restored",
                 plan.source(),
-                incomplete.len()
+                interrupted
             ),
         ));
     }
-    let starts: Vec<Timestamp> =
-        complete.iter().map(|manifest| instant(manifest.start_time)).collect();
-    match choose(&restore.selection, &starts) {
+    match choose(&restore.selection, &starts(&complete)) {
         Choice::One(index) => Ok(complete.get(index).copied()),
         Choice::None => Ok(None),
         Choice::Beyond { available } => Err(Failure::new(
@@ -167,29 +176,54 @@ fn is_wanted(plan: &MoverPlan, manifest: &SnapshotManifest) -> bool {
         && manifest.source.path == plan.source_path
 }
 
+/// The complete snapshots of exactly the wanted source.
+fn complete<'s>(plan: &MoverPlan, snapshots: &'s [SnapshotManifest]) -> Vec<&'s SnapshotManifest> {
+    snapshots.iter().filter(|m| m.is_complete() && is_wanted(plan, m)).collect()
+}
+
+fn starts(snapshots: &[&SnapshotManifest]) -> Vec<Timestamp> {
+    snapshots.iter().map(|manifest| instant(manifest.start_time)).collect()
+}
+
+/// What there is no snapshot of, for the operator's parser: it reads user and host, and counts how
+/// many snapshots of them are listed. What follows the path is for people.
+fn wanted(plan: &MoverPlan, snapshots: &[SnapshotManifest]) -> String {
+    let source = plan.source();
+    if complete(plan, snapshots).is_empty() { source } else { format!("{source} that fit") }
+}
+
+/// Why there is nothing to restore.
+struct Nothing {
+    reason: Reason,
+    /// A sentence.
+    why: String,
+    /// What there is no snapshot of.
+    wanted: String,
+}
+
 /// Nothing fits: fine, unless the operator's user says otherwise.
 fn nothing(
-    plan: &MoverPlan,
     restore: &RestorePlan,
     context: &Context,
     found: &[Found],
-    reason: Reason,
+    Nothing { reason, why, wanted }: Nothing,
 ) -> Outcome {
     let report = &context.report;
-    let source = plan.source();
     report.line("No eligible snapshots found");
     if restore.required {
-        let message = format!("nothing to restore: no snapshot of {source} fits");
-        return failed(context, found, Some(&source), Failure::new(reason, message));
+        let failure = Failure::new(reason, format!("nothing to restore: {why}"));
+        return failed(context, found, Some(&wanted), failure);
     }
     if restore.discover {
-        report.line(format!("No snapshots found for {source}"));
+        report.line(format!("No snapshots found for {wanted}"));
         for line in discovery::block(found) {
             report.line(line);
         }
     }
+    // Once more, since a list of many has pushed it out of what the operator keeps.
+    report.line(format!("No eligible snapshots found: {why}"));
     report.line("=== No data will be restored ===");
-    Outcome::skipped(reason, format!("no snapshot of {source} fits"))
+    Outcome::skipped(reason, why)
 }
 
 /// A failure after the snapshots are known: says which there are, in the last lines.

@@ -39,6 +39,32 @@ pub fn choose(selection: &Selection, starts: &[Timestamp]) -> Choice {
     }
 }
 
+/// Why no snapshot of the source fits, where these are the start times of all that it has.
+pub(super) fn why_none_fits(source: &str, selection: &Selection, starts: &[Timestamp]) -> String {
+    let Some(oldest) = starts.iter().min() else {
+        return format!("{source} has no snapshot");
+    };
+    let Selection { as_of, previous, shallow } = *selection;
+    match (as_of, shallow) {
+        (Some(instant), _) if *oldest > instant => format!(
+            "no snapshot of {source} fits: KOPIA_RESTORE_AS_OF wants one from {instant} or \
+             before, and the oldest is from {oldest}"
+        ),
+        (Some(instant), _) => {
+            let kept = starts.iter().filter(|start| **start <= instant).count();
+            format!(
+                "no snapshot of {source} fits: KOPIA_PREVIOUS skips {previous}, and only {kept} \
+                 are from {instant} or before"
+            )
+        }
+        (None, Some(0)) => format!("no snapshot of {source} fits: KOPIA_SHALLOW considers none"),
+        (None, _) => format!(
+            "no snapshot of {source} fits: KOPIA_PREVIOUS skips {previous}, and there are only {}",
+            starts.len()
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,5 +98,35 @@ mod tests {
         let none = Selection::default();
         assert_eq!(choose(&none, &[]), Choice::None);
         assert_eq!(choose(&Selection { previous: 2, ..none }, &[]), Choice::None);
+    }
+
+    #[test]
+    fn what_left_none() {
+        let why = |as_of: Option<i8>, previous, shallow, starts: &[Timestamp]| {
+            let selection = Selection { as_of: as_of.map(at), previous, shallow };
+            assert_eq!(choose(&selection, starts), Choice::None);
+            why_none_fits("u@h:/p", &selection, starts)
+        };
+        let two = [at(11), at(10)];
+        assert_eq!(why(Some(9), 1, Some(1), &[]), "u@h:/p has no snapshot");
+        let fits = "no snapshot of u@h:/p fits: ";
+        assert_eq!(
+            why(Some(9), 1, None, &two),
+            format!(
+                "{fits}KOPIA_RESTORE_AS_OF wants one from 2024-01-01T09:00:00Z or before, and the \
+                 oldest is from 2024-01-01T10:00:00Z"
+            )
+        );
+        assert_eq!(
+            why(Some(10), 1, None, &two),
+            format!(
+                "{fits}KOPIA_PREVIOUS skips 1, and only 1 are from 2024-01-01T10:00:00Z or before"
+            )
+        );
+        assert_eq!(why(None, 0, Some(0), &two), format!("{fits}KOPIA_SHALLOW considers none"));
+        assert_eq!(
+            why(None, 2, Some(5), &two),
+            format!("{fits}KOPIA_PREVIOUS skips 2, and there are only 2")
+        );
     }
 }

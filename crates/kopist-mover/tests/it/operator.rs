@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use regex::Regex;
 
 const KEPT_BYTES: usize = 1024;
@@ -34,42 +35,85 @@ fn passes(line: &str) -> bool {
         || (line.contains("\"userName\"") && line.contains("\"hostName\""))
 }
 
-/// What the operator reads out of a status.
+/// What the operator reads out of the status of a failed restore.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Parsed {
     pub(crate) requested: Option<String>,
     /// Number of snapshots by identity.
     pub(crate) available: BTreeMap<String, u64>,
+    /// The end of the newest snapshot by identity.
+    pub(crate) latest: BTreeMap<String, Timestamp>,
+    /// The sentence that it puts in front of the log.
+    pub(crate) message: Option<String>,
+}
+
+impl Parsed {
+    /// How many snapshots the requested identity has.
+    pub(crate) fn found(&self) -> u64 {
+        self.requested.as_ref().and_then(|of| self.available.get(of)).copied().unwrap_or(0)
+    }
+
+    fn count(&mut self, user: &str, host: &str, end: Timestamp) {
+        let identity = format!("{user}@{host}");
+        let latest = self.latest.entry(identity.clone()).or_insert(end);
+        *latest = end.max(*latest);
+        *self.available.entry(identity).or_default() += 1;
+    }
 }
 
 pub(crate) fn parse(status: &str) -> Parsed {
     let requested = Regex::new(r"No snapshots found for ([^@]+)@([^:]+):(.+)").unwrap();
+    let unable = Regex::new(r#"unable to find snapshots for source "([^"]+)""#).unwrap();
     let object = Regex::new(r#"^\{.*"id".*"userName".*"hostName".*\}"#).unwrap();
     let listing =
         Regex::new(r"^([^@]+)@([^:]+):(.+)\s+(\d{4}-\d{2}-\d{2}\s+\d{2}:\d{2}:\d{2})").unwrap();
     let mut parsed = Parsed::default();
     let mut discovering = false;
+    let mut objects = Vec::new();
     for line in status.lines().map(str::trim) {
         if line.contains("=== Discovery Mode: Available Snapshots ===") {
             discovering = true;
         } else if let Some(found) = requested.captures(line) {
             parsed.requested = Some(format!("{}@{}", &found[1], &found[2]));
+            parsed.message = Some(line.to_owned());
+        } else if let Some(found) = unable.captures(line) {
+            let identity = found[1].split(':').next().unwrap_or_default();
+            parsed.message = Some(format!("No snapshots found for identity '{identity}'"));
+            parsed.requested = Some(identity.to_owned());
         } else if discovering && object.is_match(line) {
-            let snapshot: serde_json::Value = serde_json::from_str(line).unwrap();
-            let text = |key: &str| snapshot[key].as_str().unwrap_or_default().to_owned();
-            let identity = format!("{}@{}", text("userName"), text("hostName"));
-            *parsed.available.entry(identity).or_default() += 1;
+            objects.push(line);
         } else if let Some(found) = listing.captures(line) {
-            *parsed.available.entry(format!("{}@{}", &found[1], &found[2])).or_default() += 1;
+            let end = format!("{}Z", found[4].replacen(' ', "T", 1));
+            parsed.count(&found[1], &found[2], end.parse().unwrap());
         }
     }
+    for line in objects {
+        let snapshot: serde_json::Value = serde_json::from_str(line).unwrap();
+        let text = |key: &str| snapshot[key].as_str().unwrap_or_default();
+        parsed.count(text("userName"), text("hostName"), text("endTime").parse().unwrap());
+    }
+    if let Some(identity) = &parsed.requested
+        && !parsed.available.is_empty()
+    {
+        let names: Vec<&str> = parsed.available.keys().map(String::as_str).collect();
+        parsed.message = Some(format!(
+            "No snapshots found for identity '{identity}'. Available identities: {}",
+            names.join(", ")
+        ));
+    }
     parsed
+}
+
+/// What the operator's maintenance manager means to look for in a log, by name.
+pub(crate) fn figure(log: &str, name: &str) -> Option<String> {
+    let figure = Regex::new(&format!(r"\b{name}: (\w+)")).unwrap();
+    figure.captures(log).map(|found| found[1].to_owned())
 }
 
 /// What the operator makes of a failing restore among these snapshots, by source.
 fn read_of_failure(counts: &[(&str, usize)]) -> Parsed {
     use kopist_mover::report::discovery::{Found, of_failure};
-    let start: jiff::Timestamp = "2024-01-01T10:00:00.123456789Z".parse().unwrap();
+    let start: Timestamp = "2024-01-01T10:00:00.123456789Z".parse().unwrap();
     let found = |user: &str, index: usize| Found {
         id: format!("{index:032x}"),
         user: user.to_owned(),
@@ -97,6 +141,13 @@ fn each_snapshot_counts_once() {
         let counts = counts.iter().filter(|(_, count)| *count > 0);
         let expected = counts.map(|(user, count)| (format!("{user}@ns1"), *count as u64));
         assert_eq!(parsed.available, expected.collect(), "{few}");
+        let last = "2024-01-01T10:00:05Z".parse::<Timestamp>().unwrap()
+            + jiff::SignedDuration::from_hours(few as i64 - 1);
+        let latest = parsed.latest.get("app@ns1").map(|end| end.as_second());
+        assert_eq!(latest, (few > 0).then(|| last.as_second()), "{few}");
+        assert_eq!(parsed.found(), 0, "{few}");
+        let names = if few == 0 { "/data" } else { "Available identities: app@ns1, db@ns1" };
+        assert!(parsed.message.is_some_and(|message| message.ends_with(names)), "{few}");
     }
 }
 

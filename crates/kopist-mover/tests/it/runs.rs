@@ -470,16 +470,61 @@ fn the_operator_counts_each_snapshot_of_a_failing_restore_once() {
     succeed(&container, "backup", &json!({}));
     succeed(&container, "backup", &json!({}));
     succeed(&container, "backup", &json!({"KOPIA_OVERRIDE_USERNAME": "other"}));
-    for changes in [
-        json!({"KOPIA_PREVIOUS": "7"}),
-        json!({"KOPIA_OVERRIDE_USERNAME": "nobody-has-this", "KOPIST_RESTORE_REQUIRE": "true"}),
+    for (changes, identity, count) in [
+        (json!({"KOPIA_PREVIOUS": "7"}), "app@ns1", 2),
+        (json!({"KOPIA_RESTORE_AS_OF": "1980-01-01T00:00:00Z"}), "app@ns1", 2),
+        (json!({"KOPIA_OVERRIDE_USERNAME": "other", "KOPIA_SHALLOW": "0"}), "other@ns1", 1),
+        (json!({"KOPIA_OVERRIDE_USERNAME": "nobody-has-this"}), "nobody-has-this@ns1", 0),
     ] {
         let mut changes = changes;
         changes["KOPIA_DISCOVER_SNAPSHOTS"] = json!("true");
+        changes["KOPIST_RESTORE_REQUIRE"] = json!("true");
         let ended = run(&container, "restore", &changes);
         assert_eq!(ended.code(), 1, "{}", ended.log);
         let parsed = operator::parse(&operator::status(&ended.log, true));
         let expected = [("app@ns1".to_owned(), 2), ("other@ns1".to_owned(), 1)];
         assert_eq!(parsed.available, expected.into_iter().collect(), "{}", ended.log);
+        assert_eq!(parsed.requested.as_deref(), Some(identity), "{}", ended.log);
+        assert_eq!(parsed.found(), count, "{}", ended.log);
+        assert_eq!(parsed.latest.len(), 2, "{}", ended.log);
     }
+}
+
+#[test]
+fn the_status_says_that_nothing_was_restored_however_many_snapshots_are_listed() {
+    let container = container();
+    plant(&container.path("/data"));
+    for user in ["a", "b", "c", "d", "e", "f"] {
+        succeed(&container, "backup", &json!({"KOPIA_OVERRIDE_USERNAME": user}));
+    }
+    let discover = |changes: serde_json::Value| {
+        let mut changes = changes;
+        changes["KOPIA_DISCOVER_SNAPSHOTS"] = json!("true");
+        let log = succeed(&container, "restore", &changes);
+        operator::status(&log, true)
+    };
+    let status = discover(json!({"KOPIA_OVERRIDE_USERNAME": "nosuch"}));
+    let told = "No eligible snapshots found: nosuch@ns1:/data has no snapshot";
+    assert!(status.ends_with(told), "{status}");
+    let long_ago = "1980-01-01T00:00:00Z";
+    let changes = json!({"KOPIA_OVERRIDE_USERNAME": "a", "KOPIA_RESTORE_AS_OF": long_ago});
+    let status = discover(changes);
+    assert!(status.contains("No eligible snapshots found: no snapshot of a@ns1:/data fits"));
+    assert!(status.contains(&format!("KOPIA_RESTORE_AS_OF wants one from {long_ago}")));
+}
+
+#[test]
+fn what_maintenance_tells_of_itself() {
+    let container = container();
+    plant(&container.path("/data"));
+    succeed(&container, "backup", &json!({}));
+    let log = succeed(&container, "maintenance", &json!({}));
+    let figure = |name| operator::figure(&log, name).unwrap_or_default();
+    assert_eq!(figure("MAINTENANCE_STATUS"), "SUCCESS");
+    assert!(figure("MAINTENANCE_DURATION").parse::<u64>().is_ok(), "{log}");
+    let stored: u64 = figure("REPO_SIZE_BYTES").parse().unwrap();
+    let files = walkdir::WalkDir::new(container.path("/mnt"));
+    let sizes = files.into_iter().flatten().filter(|entry| entry.file_type().is_file());
+    let blobs = sizes.filter(|entry| entry.path().extension().is_some_and(|name| name == "f"));
+    assert_eq!(stored, blobs.map(|entry| entry.metadata().unwrap().len()).sum::<u64>(), "{log}");
 }
