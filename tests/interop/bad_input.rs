@@ -13,7 +13,7 @@ use kopist_testkit::servers::Sftp;
 use kopist_testkit::tree::{self, Comparison, RandomTree, TreeShape};
 
 use crate::pair::{
-    PASSWORD, Pair, blob_file, blobs, create, id, restores_to, snapshot, snapshots, verify,
+    PASSWORD, Pair, blob_file, blobs, create, id, restores_to, root, snapshot, snapshots, verify,
 };
 use crate::place::Place;
 use crate::program::program;
@@ -118,6 +118,33 @@ fn an_unreadable_file_fails_the_backup_but_not_the_rest_of_it() {
     own.client.ok(&["snapshot", "restore", id(&listed[0]), target.to_str().unwrap()]);
     assert_eq!(fs::read(target.join("readable")).unwrap(), b"yes");
     assert!(!target.join("secret").exists());
+}
+
+#[test]
+fn a_file_is_backed_up_out_of_a_directory_that_may_only_be_entered() {
+    let own = Own::new();
+    let closed = own.path("closed");
+    fs::create_dir(&closed).unwrap();
+    let file = closed.join("file");
+    fs::write(&file, b"yes").unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o100)).unwrap();
+    let back_up = |path: &Path| {
+        let mut command = own.client.command(&["snapshot", "create", path.to_str().unwrap()]);
+        as_somebody(&mut command, own.folder.path());
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+
+    let (status, told) = back_up(&file);
+    assert_eq!(status, Some(0), "{told}");
+    let listed = snapshots(&own.client);
+    assert_eq!(own.client.run(&["show", root(&listed[0])]).stdout, "yes");
+
+    // The directory itself cannot be, and that is what is said of it.
+    let (status, told) = back_up(&closed);
+    assert_eq!(status, Some(1), "{told}");
+    assert!(told.contains("permission denied") && !told.contains("lstat"), "{told}");
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
 }
 
 /// root may read everything, so a test of permissions runs the program as nobody.

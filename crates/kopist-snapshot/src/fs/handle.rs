@@ -62,8 +62,18 @@ impl DirHandle {
         Self::open_with(path, share_of_descriptors())
     }
 
+    /// Opens a directory only to reach by name what is in it: it need not be readable, and cannot
+    /// be listed.
+    pub(crate) fn open_unlisted(path: &Path) -> io::Result<Self> {
+        Self::top(path, OFlags::PATH, share_of_descriptors())
+    }
+
     pub(crate) fn open_with(path: &Path, most: usize) -> io::Result<Self> {
-        let fd = rustix::fs::open(path, flags() - OFlags::NOFOLLOW, Mode::empty())?;
+        Self::top(path, OFlags::empty(), most)
+    }
+
+    fn top(path: &Path, how: OFlags, most: usize) -> io::Result<Self> {
+        let fd = rustix::fs::open(path, (flags() - OFlags::NOFOLLOW) | how, Mode::empty())?;
         let opened = Arc::new(Opened { queue: Mutex::default(), most });
         Self::new(fd, None, path.as_os_str().as_bytes(), &opened)
     }

@@ -11,6 +11,7 @@ use kopist_format::directory::{Permissions, UtcNanos};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, Stat};
 use rustix::io::Errno;
 
+use super::errno::describe;
 use super::handle::DirHandle;
 use super::{FileData, Folder, Found, Kind, Metadata};
 
@@ -25,23 +26,29 @@ pub struct LocalSource {
     pub name: Vec<u8>,
     /// Its attributes.
     pub metadata: Metadata,
-    /// The directory itself; for a file, the one that it is in.
+    /// The directory itself; for a file, the one that it is in, which need not be readable.
     pub folder: Arc<dyn Folder>,
 }
 
 impl LocalSource {
-    /// Finds a source. A symbolic link is resolved first.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        let resolved = std::fs::canonicalize(path)?;
-        let stat = rustix::fs::stat(&resolved)?;
+    /// Finds a source. A symbolic link is resolved first. An error says which step failed.
+    pub fn open(path: &Path) -> Result<Self, String> {
+        let failed = |operation: &str, error: &io::Error| {
+            describe(operation, &path.display().to_string(), error)
+        };
+        let not_found =
+            |error| format!("unable to determine entry type: {}", failed("lstat", &error));
+        let resolved = std::fs::canonicalize(path).map_err(not_found)?;
+        let stat = rustix::fs::stat(&resolved).map_err(|error| not_found(error.into()))?;
         let metadata = metadata(&stat);
         let name = resolved.file_name().unwrap_or(OsStr::new("/")).as_bytes().to_vec();
-        let folder = match metadata.kind {
-            Kind::Directory => resolved.as_path(),
-            _ => resolved.parent().unwrap_or(&resolved),
+        let handle = match metadata.kind {
+            Kind::Directory => DirHandle::open(&resolved),
+            _ => DirHandle::open_unlisted(resolved.parent().unwrap_or(&resolved)),
         };
-        let folder = Arc::new(LocalFolder::open(folder)?);
-        Ok(Self { path: resolved, name, metadata, folder })
+        let handle = handle
+            .map_err(|error| format!("unable to read directory: {}", failed("open", &error)))?;
+        Ok(Self { path: resolved, name, metadata, folder: Arc::new(LocalFolder(handle)) })
     }
 }
 

@@ -159,13 +159,7 @@ pub struct UploadSource {
 impl UploadSource {
     /// A path on disk: a directory or a single file.
     pub fn local(path: &std::path::Path) -> Result<Self, UploadError> {
-        let source = LocalSource::open(path).map_err(|error| {
-            let path = path.display().to_string();
-            UploadError::Source(format!(
-                "unable to determine entry type: {}",
-                crate::fs::describe("lstat", &path, &error)
-            ))
-        })?;
+        let source = LocalSource::open(path).map_err(UploadError::Source)?;
         Ok(Self { name: source.name, metadata: source.metadata, folder: source.folder })
     }
 
