@@ -14,7 +14,7 @@ use crate::env::Env;
 use crate::plan::{MoverPlan, Operation, Refusal, TelemetryPlan, plan};
 use crate::probe::{HostProbe, Probe};
 use crate::report::{
-    CacheUse, Level, MaintenanceSummary, Mask, Outcome, Reason, Report, Summary,
+    CacheUse, Level, MaintenanceSummary, Mask, Outcome, Reason, Report, Summary, bytes,
     environment_status, forward_events, log_configuration, termination_message,
 };
 use crate::root::ContainerRoot;
@@ -25,6 +25,8 @@ use crate::telemetry::{
 
 /// The kubelet reads the end of the story here.
 const TERMINATION_LOG: &str = "/dev/termination-log";
+/// A container with less is told that it may be killed.
+const LEAST_MEMORY: u64 = 96 << 20;
 /// Removing this file ends a pod that only waits.
 const DEBUG_FILE: &str = "/tmp/exit-debug-if-removed";
 
@@ -204,6 +206,14 @@ impl Mover {
         for notice in &plan.notices {
             report.warn(&notice.0);
         }
+        // Who is killed for it cannot say so any more.
+        if let Some(limit) = plan.memory_limit.filter(|limit| *limit < LEAST_MEMORY) {
+            report.warn(format!(
+                "the memory limit of {} may be too small: deriving the repository's key takes \
+                 64 MiB for a moment. Give the pod 128Mi or more",
+                bytes(limit)
+            ));
+        }
         if !plan.argument_names.is_empty() {
             report.info(format!("additional arguments: {}", plan.argument_names.join(" ")));
         }
@@ -230,6 +240,7 @@ impl Mover {
             clock: Arc::new(SystemClock),
             telemetry,
             progress: plan.telemetry.progress,
+            memory_limit: plan.memory_limit,
         };
         let health = health_file(&plan, &context);
         let finished = Finished::default();

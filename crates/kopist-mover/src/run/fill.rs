@@ -126,11 +126,21 @@ pub(super) fn write(
     Ok(restore(repository, root, directory, options, watcher)?)
 }
 
+/// Memory for one file on its way: a range of a pack, what is unpacked of it, and what the disk
+/// has not taken yet, which counts as the container's, too.
+const MEMORY_EACH: u64 = 48 << 20;
+
+/// How many files are restored at the same time where nobody says it.
+pub(super) fn files_at_once(memory_limit: Option<u64>) -> usize {
+    let usual = RestoreOptions::default().parallel;
+    let fitting = memory_limit.map(|limit| usize::try_from(limit / MEMORY_EACH));
+    fitting.and_then(Result::ok).map_or(usual, |fitting| fitting.clamp(1, usual))
+}
+
 fn options(plan: &RestorePlan, context: &Context) -> RestoreOptions {
     let arguments = &plan.arguments;
-    let defaults = RestoreOptions::default();
     RestoreOptions {
-        parallel: plan.parallel.unwrap_or(defaults.parallel),
+        parallel: plan.parallel.unwrap_or_else(|| files_at_once(context.memory_limit)),
         overwrite_directories: arguments.overwrite_directories.unwrap_or(true),
         overwrite_files: arguments.overwrite_files.unwrap_or(true),
         overwrite_symlinks: arguments.overwrite_symlinks.unwrap_or(true),
@@ -221,6 +231,14 @@ impl RestoreProgress for Watcher {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_small_container_restores_fewer_files_at_once() {
+        let of = |mib: u64| files_at_once(Some(mib << 20));
+        assert_eq!([of(16), of(64), of(128), of(256), of(4096)], [1, 1, 2, 5, 8]);
+        assert_eq!(files_at_once(None), 8);
+        assert_eq!(files_at_once(Some(u64::MAX)), 8);
+    }
 
     #[test]
     fn less_than_the_snapshot_holds_is_a_failure() {

@@ -69,6 +69,8 @@ pub struct Context {
     pub telemetry: Telemetry,
     /// Between two lines of progress; `None` prints none.
     pub progress: Option<Duration>,
+    /// What this process may use, if the container has a limit.
+    pub memory_limit: Option<u64>,
 }
 
 /// Executes a plan. Whatever happens is an outcome.
