@@ -188,6 +188,12 @@ fn memory_files(groups: &str) -> Vec<PathBuf> {
     files
 }
 
+/// How many things are in work at once under a memory limit of which each takes so much: one at
+/// least.
+pub(crate) fn fitting(limit: u64, each: u64) -> usize {
+    usize::try_from(limit / each).unwrap_or(usize::MAX).max(1)
+}
+
 /// `max` and the huge numbers of cgroup v1 mean that there is no limit.
 fn memory_limit_of(text: &str) -> Option<u64> {
     let bytes: u64 = text.trim().parse().ok()?;

@@ -43,7 +43,8 @@ pub(super) fn mix(bytes: &mut [u8; 64 * BLOCKS]) -> Option<()> {
     let mut memory = memory()?;
     let start = memory.as_mut_ptr();
     let length = memory.len();
-    // SAFETY: the memory is this function's, of this length, and nothing else points to it. Every
+    // SAFETY: the memory is this function's, of this length, and until its end only `table` is read
+    // or written through (`fetch_ahead` gives no more than the address to the kernel). Every
     // pattern of bytes is a `__m128i`, of which alone a `Row` consists.
     #[allow(unsafe_code)]
     let (_, table, _) =

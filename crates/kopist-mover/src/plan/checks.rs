@@ -16,7 +16,7 @@ use super::settings::Settings;
 use super::storage::{self, Storage};
 use super::{ca, values};
 use crate::env::Env;
-use crate::probe::Probe;
+use crate::probe::{Probe, fitting};
 
 /// Whether all snapshots could be restored.
 #[derive(Debug, Clone)]
@@ -179,9 +179,7 @@ pub(super) fn replicate(
         findings.error(PlanError::TargetIsSource(target.describe()));
         return None;
     }
-    let memory = probe.memory_limit().map_or(PARALLEL, |limit| {
-        usize::try_from(limit / 2 / MEMORY_EACH).unwrap_or(PARALLEL).max(1)
-    });
+    let memory = probe.memory_limit().map_or(PARALLEL, |limit| fitting(limit / 2, MEMORY_EACH));
     let parallel = parallel.unwrap_or(PARALLEL).min(memory);
     Some(ReplicatePlan { target, root_ca, parallel, verify_percent, delete_after })
 }

@@ -95,32 +95,31 @@ mod tests {
     use super::super::testing::Memory;
     use super::*;
 
-    #[test]
-    fn events_become_lines_up_to_the_level() {
+    /// What a report of warnings has of these events.
+    fn forwarded(events: impl FnOnce()) -> String {
         let memory = Memory::default();
         let layer = Forward { report: Arc::new(memory.report(Level::Warn)) };
-        let subscriber = tracing_subscriber::registry().with(layer);
-        tracing::subscriber::with_default(subscriber, || {
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), events);
+        memory.text()
+    }
+
+    #[test]
+    fn events_become_lines_up_to_the_level() {
+        let text = forwarded(|| {
             tracing::warn!(blob = "p1", count = 3, "blob is gone");
             tracing::info!("not shown");
             tracing::warn!(target: "elsewhere", "not ours");
         });
-        assert_eq!(memory.text(), "WARN: blob is gone blob=p1 count=3\n");
+        assert_eq!(text, "WARN: blob is gone blob=p1 count=3\n");
     }
 
     #[test]
     fn causes_come_last_without_telling_words() {
-        let memory = Memory::default();
-        let layer = Forward { report: Arc::new(memory.report(Level::Warn)) };
-        let subscriber = tracing_subscriber::registry().with(layer);
-        tracing::subscriber::with_default(subscriber, || {
+        let text = forwarded(|| {
             let full = std::io::Error::from_raw_os_error(28);
             tracing::warn!(error = %full, dir = "/cache", "keeping indexes in memory");
         });
-        assert_eq!(
-            memory.text(),
-            "WARN: keeping indexes in memory dir=/cache: No space left on device\n"
-        );
+        assert_eq!(text, "WARN: keeping indexes in memory dir=/cache: No space left on device\n");
         assert_eq!(without_number("a (os error 2) at b"), "a at b");
     }
 }

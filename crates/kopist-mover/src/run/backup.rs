@@ -10,6 +10,7 @@ use kopist_format::directory::UtcNanos;
 use kopist_format::snapshot::SnapshotManifest;
 use kopist_repo::{RepositoryWriter, WriterOptions};
 use kopist_snapshot::create::{Created, SnapshotRequest, create};
+use kopist_snapshot::fs::errno_text;
 use kopist_snapshot::policy::Policy;
 use kopist_snapshot::upload::{UploadOptions, UploadSource};
 use kopist_snapshot::{SourceInfo, store};
@@ -69,7 +70,7 @@ fn writer_options(memory_limit: Option<u64>) -> WriterOptions {
 fn is_empty(directory: &Path) -> Result<bool, Failure> {
     let unreadable = |error: std::io::Error| {
         let message =
-            format!("cannot open directory '{}': {}", directory.display(), system(&error));
+            format!("cannot open directory '{}': {}", directory.display(), errno_text(&error));
         Failure::new(Reason::SourceUnreadable, message).exit(2)
     };
     for entry in std::fs::read_dir(directory).map_err(unreadable)? {
@@ -78,12 +79,6 @@ fn is_empty(directory: &Path) -> Result<bool, Failure> {
         }
     }
     Ok(true)
-}
-
-/// The system's words without its number, in lower case as Kopia has them.
-fn system(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
 fn within(

@@ -17,6 +17,7 @@ use kopist_snapshot::restore::{
 use super::progress::{Ticker, pace};
 use super::{Context, Failure};
 use crate::plan::RestorePlan;
+use crate::probe::fitting;
 use crate::report::{Reason, bytes};
 use crate::telemetry::Pulse;
 
@@ -133,8 +134,7 @@ const MEMORY_EACH: u64 = 48 << 20;
 /// How many files are restored at the same time where nobody says it.
 pub(super) fn files_at_once(memory_limit: Option<u64>) -> usize {
     let usual = RestoreOptions::default().parallel;
-    let fitting = memory_limit.map(|limit| usize::try_from(limit / MEMORY_EACH));
-    fitting.and_then(Result::ok).map_or(usual, |fitting| fitting.clamp(1, usual))
+    memory_limit.map_or(usual, |limit| fitting(limit, MEMORY_EACH).min(usual))
 }
 
 fn options(plan: &RestorePlan, context: &Context) -> RestoreOptions {

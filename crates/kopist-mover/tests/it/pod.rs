@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::container::Container;
 use crate::remote;
 use crate::rooted::RootFs;
-use crate::runs::{container, env, plant, run, same, succeed};
+use crate::runs::{container, env, plant, run, same, succeed, with_a_backup};
 use crate::telling::Server;
 
 #[test]
@@ -164,9 +164,7 @@ fn what_is_stored_before_a_stop_is_used_by_the_next_run() {
 
 #[test]
 fn a_cache_that_may_not_be_written_below_is_gone_around() {
-    let container = container();
-    plant(&container.path("/data"));
-    succeed(&container, "backup", &json!({}));
+    let container = with_a_backup();
     let log = succeed(&container, "restore", &json!({}));
     assert!(log.contains("Repository connected"), "{log}");
     for entry in walkdir::WalkDir::new(container.path("/cache")).contents_first(true) {

@@ -37,6 +37,15 @@ pub(crate) fn succeed(container: &Container, mode: &str, changes: &Value) -> Str
     ended.log
 }
 
+/// A container with a tree that is saved.
+#[track_caller]
+pub(crate) fn with_a_backup() -> Container {
+    let container = container();
+    plant(&container.path("/data"));
+    succeed(&container, "backup", &json!({}));
+    container
+}
+
 /// A tree with something of everything.
 pub(crate) fn plant(directory: &Path) {
     let at = |name: &str| directory.join(name);
@@ -282,9 +291,7 @@ fn maintenance_after_a_backup_where_an_interval_is_given() {
 
 #[test]
 fn commands_around_a_restore() {
-    let container = container();
-    plant(&container.path("/data"));
-    succeed(&container, "backup", &json!({}));
+    let container = with_a_backup();
     let marks = container.path("/cache");
     let marks = marks.to_str().unwrap();
     let restored = container.path("/restore/data");
@@ -465,9 +472,7 @@ fn pods_of_several_users_share_a_repository() {
 
 #[test]
 fn the_operator_counts_each_snapshot_of_a_failing_restore_once() {
-    let container = container();
-    plant(&container.path("/data"));
-    succeed(&container, "backup", &json!({}));
+    let container = with_a_backup();
     succeed(&container, "backup", &json!({}));
     succeed(&container, "backup", &json!({"KOPIA_OVERRIDE_USERNAME": "other"}));
     for (changes, identity, count) in [
@@ -515,9 +520,7 @@ fn the_status_says_that_nothing_was_restored_however_many_snapshots_are_listed()
 
 #[test]
 fn what_maintenance_tells_of_itself() {
-    let container = container();
-    plant(&container.path("/data"));
-    succeed(&container, "backup", &json!({}));
+    let container = with_a_backup();
     let log = succeed(&container, "maintenance", &json!({}));
     let figure = |name| operator::figure(&log, name).unwrap_or_default();
     assert_eq!(figure("MAINTENANCE_STATUS"), "SUCCESS");

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::container::Container;
 use crate::operator;
-use crate::runs::{container, env, plant, run, succeed};
+use crate::runs::{container, env, plant, run, succeed, with_a_backup};
 
 /// What a server was sent.
 #[derive(Clone, Debug)]
@@ -165,9 +165,7 @@ fn metrics_by_text_file_push_and_otlp() {
 
 #[test]
 fn metrics_of_restores_and_maintenance() {
-    let container = container();
-    plant(&container.path("/data"));
-    succeed(&container, "backup", &json!({}));
+    let container = with_a_backup();
     make_directory(&container, "/metrics");
     let settings = json!({"KOPIST_METRICS": "textfile:/metrics"});
     std::fs::remove_dir_all(container.path("/cache/kopist")).unwrap();

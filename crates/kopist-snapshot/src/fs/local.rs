@@ -18,6 +18,27 @@ use super::{FileData, Folder, Found, Kind, Metadata};
 /// Room for a batch of names.
 const LISTING_BUFFER: usize = 32 << 10;
 
+/// Why a path cannot be backed up.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// It is not there, or nobody may look at it.
+    #[error("unable to determine entry type: {}", describe("lstat", &path.display().to_string(), source))]
+    Unknown {
+        /// The path as given.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The directory itself, or the one that the file is in, cannot be opened.
+    #[error("unable to read directory: {}", describe("open", &path.display().to_string(), source))]
+    Unreadable {
+        /// The path as given.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
 /// A path that is backed up, found and looked at.
 pub struct LocalSource {
     /// The path without symbolic links.
@@ -31,23 +52,19 @@ pub struct LocalSource {
 }
 
 impl LocalSource {
-    /// Finds a source. A symbolic link is resolved first. An error says which step failed.
-    pub fn open(path: &Path) -> Result<Self, String> {
-        let failed = |operation: &str, error: &io::Error| {
-            describe(operation, &path.display().to_string(), error)
-        };
-        let not_found =
-            |error| format!("unable to determine entry type: {}", failed("lstat", &error));
-        let resolved = std::fs::canonicalize(path).map_err(not_found)?;
-        let stat = rustix::fs::stat(&resolved).map_err(|error| not_found(error.into()))?;
+    /// Finds a source. A symbolic link is resolved first.
+    pub fn open(path: &Path) -> Result<Self, SourceError> {
+        let unknown = |source| SourceError::Unknown { path: path.to_owned(), source };
+        let resolved = std::fs::canonicalize(path).map_err(unknown)?;
+        let stat = rustix::fs::stat(&resolved).map_err(|error| unknown(error.into()))?;
         let metadata = metadata(&stat);
         let name = resolved.file_name().unwrap_or(OsStr::new("/")).as_bytes().to_vec();
         let handle = match metadata.kind {
             Kind::Directory => DirHandle::open(&resolved),
             _ => DirHandle::open_unlisted(resolved.parent().unwrap_or(&resolved)),
         };
-        let handle = handle
-            .map_err(|error| format!("unable to read directory: {}", failed("open", &error)))?;
+        let handle =
+            handle.map_err(|source| SourceError::Unreadable { path: path.to_owned(), source })?;
         Ok(Self { path: resolved, name, metadata, folder: Arc::new(LocalFolder(handle)) })
     }
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use kopist_format::directory::{EntryType, Permissions, UtcNanos};
 
 pub use errno::{describe, errno_text};
-pub use local::{LocalFolder, LocalSource};
+pub use local::{LocalFolder, LocalSource, SourceError};
 pub use stored::{StoredFolder, metadata as stored_metadata};
 pub use stream::StreamFolder;
 

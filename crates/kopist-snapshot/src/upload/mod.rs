@@ -159,7 +159,8 @@ pub struct UploadSource {
 impl UploadSource {
     /// A path on disk: a directory or a single file.
     pub fn local(path: &std::path::Path) -> Result<Self, UploadError> {
-        let source = LocalSource::open(path).map_err(UploadError::Source)?;
+        let source =
+            LocalSource::open(path).map_err(|error| UploadError::Source(error.to_string()))?;
         Ok(Self { name: source.name, metadata: source.metadata, folder: source.folder })
     }
 

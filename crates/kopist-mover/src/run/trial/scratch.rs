@@ -12,7 +12,6 @@ use kopist_snapshot::browse;
 use kopist_snapshot::restore::{RestoreOptions, RestoreStats};
 use kopist_snapshot::verify::FileVerifier;
 
-use super::super::fill::files_at_once;
 use super::compare::{Kept, compare};
 use super::{Trial, summary_of};
 use crate::report::{Reason, bytes};
@@ -77,7 +76,7 @@ fn room(manifest: &SnapshotManifest, scratch: &Path) -> Result<(), Failure> {
 
 fn options(context: &Context) -> RestoreOptions {
     RestoreOptions {
-        parallel: files_at_once(context.memory_limit),
+        parallel: fill::files_at_once(context.memory_limit),
         keep_damaged: false,
         cancel: context.stop.upload().clone(),
         ..RestoreOptions::default()
