@@ -9,4 +9,4 @@ mod identity;
 mod service;
 
 pub(crate) use identity::Identity;
-pub(crate) use service::Service;
+pub(crate) use service::{Service, reason};

@@ -8,17 +8,23 @@ use super::Identity;
 use crate::http::{Answer, Client, Request, Trust};
 use crate::site::{Meaning, Refusal, Site};
 
-/// How Google's services refuse: `{"error": {"code", "message", "errors": [{"reason"}]}}`.
-pub(crate) fn refusal(answer: &Answer) -> Refusal {
+/// The reason and the message with which Google's services refuse:
+/// `{"error": {"code", "message", "errors": [{"reason"}]}}`.
+fn reason_and_message(answer: &Answer) -> (String, String) {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let error = body.get("error").cloned().unwrap_or_default();
-    let reason = error
-        .pointer("/errors/0/reason")
-        .and_then(Value::as_str)
-        .or_else(|| error.get("status").and_then(Value::as_str))
-        .unwrap_or_default();
-    let message = error.get("message").and_then(Value::as_str).unwrap_or_default();
-    let meaning = match reason {
+    let text = |path| body.pointer(path).and_then(Value::as_str);
+    let reason = text("/error/errors/0/reason").or_else(|| text("/error/status"));
+    (reason.unwrap_or_default().to_owned(), text("/error/message").unwrap_or_default().to_owned())
+}
+
+/// The reason alone; empty if there is none.
+pub(crate) fn reason(answer: &Answer) -> String {
+    reason_and_message(answer).0
+}
+
+fn refusal(answer: &Answer) -> Refusal {
+    let (reason, message) = reason_and_message(answer);
+    let meaning = match reason.as_str() {
         "rateLimitExceeded"
         | "userRateLimitExceeded"
         | "sharingRateLimitExceeded"
@@ -33,8 +39,8 @@ pub(crate) fn refusal(answer: &Answer) -> Refusal {
         _ if message.contains("bucket does not exist") => Meaning::NoPlace,
         _ => Meaning::of_status(answer.status),
     };
-    let message = if message.is_empty() { answer.excerpt() } else { message.to_owned() };
-    Refusal::new(answer, meaning, reason, &message)
+    let message = if message.is_empty() { answer.excerpt() } else { message };
+    Refusal::new(answer, meaning, &reason, &message)
 }
 
 /// One of Google's services: requests with a token, answers in JSON.
@@ -101,7 +107,8 @@ impl Service {
         self.site().refused(&refusal, operation, target)
     }
 
-    fn read<T: DeserializeOwned>(
+    /// The JSON of an answer, or what its refusal means.
+    pub(crate) fn read<T: DeserializeOwned>(
         &self,
         answer: &Answer,
         operation: Operation,
@@ -144,6 +151,20 @@ impl Service {
         operation: Operation,
         target: &Target,
     ) -> Result<T, BlobError> {
+        let answer = self.send_multipart(method, url, resource, data, operation, target)?;
+        self.read(&answer, operation, target)
+    }
+
+    /// The same, whatever the answer is.
+    pub(crate) fn send_multipart(
+        &self,
+        method: &'static str,
+        url: &str,
+        resource: &Value,
+        data: &[&[u8]],
+        operation: Operation,
+        target: &Target,
+    ) -> Result<Answer, BlobError> {
         let random = getrandom::u64()
             .map_err(|error| self.site().remote(operation, target, false, error.to_string()))?;
         // A line that blobs do not contain, since nobody can know it before.
@@ -159,7 +180,6 @@ impl Service {
         parts.push(tail.as_bytes());
         let kind = format!("multipart/related; boundary={boundary}");
         let prepare = |request: Request<'static>| request.header("content-type", kind.as_str());
-        let answer = self.send(method, url, &prepare, Some(&parts), operation, target)?;
-        self.read(&answer, operation, target)
+        self.send(method, url, &prepare, Some(&parts), operation, target)
     }
 }

@@ -3,12 +3,13 @@
 //! patch", "Object Retention Lock"). It checks what it is asked.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use kopist_blob::testing::CASES;
-use kopist_blob::{BlobStore, PutOptions, Retention};
+use kopist_blob::{BlobError, BlobStore, PutOptions, Retention};
 use kopist_testkit::proxy::{Asked, Stub};
 use serde_json::{Value, json};
 
@@ -30,6 +31,11 @@ fn end_of(resource: &Value) -> Option<Timestamp> {
     Some(text.parse().unwrap_or_else(|_| panic!("{text:?} is RFC 3339")))
 }
 
+/// Whether an object may be neither replaced nor deleted: the bucket keeps no versions.
+fn is_locked(resource: &Value) -> bool {
+    end_of(resource).is_some_and(|end| end > now())
+}
+
 fn answer(objects: &mut Objects, asked: &Asked) -> (u16, String) {
     if asked.target == "/token" {
         return (200, json!({"access_token": "at", "expires_in": 3600}).to_string());
@@ -37,19 +43,25 @@ fn answer(objects: &mut Objects, asked: &Asked) -> (u16, String) {
     assert_eq!(asked.header("authorization"), Some("Bearer at"));
     if asked.method == "POST" {
         assert!(asked.target.starts_with("/upload/storage/v1/b/b/o?uploadType=multipart&name=p"));
-        let resource = asked.body.split("\r\n\r\n").nth(1).unwrap();
-        let resource = resource.split("\r\n--").next().unwrap();
-        let mut resource: Value = serde_json::from_str(resource).unwrap();
+        let part = |number| {
+            let part: &str = asked.body.split("\r\n\r\n").nth(number).unwrap();
+            part.split("\r\n--").next().unwrap()
+        };
+        let mut resource: Value = serde_json::from_str(part(1)).unwrap();
         let name = resource["name"].as_str().unwrap().to_owned();
+        if objects.get(&name).is_some_and(is_locked) {
+            return refuse(403, "retentionPolicyNotMet");
+        }
         resource["timeCreated"] = json!(now().to_string());
         resource["generation"] = json!("1");
-        resource["size"] = json!("4");
+        resource["size"] = json!(part(2).len().to_string());
         objects.insert(name, resource.clone());
         return (200, resource.to_string());
     }
     let name = asked.target.strip_prefix("/storage/v1/b/b/o/").unwrap();
     let Some(object) = objects.get_mut(name) else { return refuse(404, "notFound") };
     match asked.method.as_str() {
+        "GET" => (200, object.to_string()),
         "PATCH" => {
             assert_eq!(asked.header("content-type"), Some("application/json"));
             let change: Value = serde_json::from_str(&asked.body).unwrap();
@@ -61,9 +73,7 @@ fn answer(objects: &mut Objects, asked: &Asked) -> (u16, String) {
             object["retention"] = change["retention"].clone();
             (200, object.to_string())
         }
-        "DELETE" if end_of(object).is_some_and(|end| end > now()) => {
-            refuse(403, "retentionPolicyNotMet")
-        }
+        "DELETE" if is_locked(object) => refuse(403, "retentionPolicyNotMet"),
         "DELETE" => {
             objects.remove(name);
             (204, String::new())
@@ -73,8 +83,18 @@ fn answer(objects: &mut Objects, asked: &Asked) -> (u16, String) {
 }
 
 fn start() -> (Stub, Arc<dyn BlobStore>) {
+    start_losing(|_| false)
+}
+
+/// The answers to some requests are lost on the way: a gateway tells of a failure instead.
+fn start_losing(
+    lost: impl Fn(&Asked) -> bool + Send + Sync + 'static,
+) -> (Stub, Arc<dyn BlobStore>) {
     let objects = Arc::new(Mutex::new(Objects::new()));
-    let stub = Stub::start(move |asked| answer(&mut objects.lock().unwrap(), asked));
+    let stub = Stub::start(move |asked| {
+        let answer = answer(&mut objects.lock().unwrap(), asked);
+        if lost(asked) { refuse(503, "backendError") } else { answer }
+    });
     let user = json!({
         "type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r",
         "token_uri": format!("{}/token", stub.url()),
@@ -116,5 +136,36 @@ fn a_lock_is_made_longer_and_never_shorter() {
     {
         let text = error.to_string();
         assert!(text.contains("retentionPolicyNotMet") && text.contains("--bucket"), "{text}");
+    }
+}
+
+#[test]
+fn a_locked_put_whose_answer_is_lost_has_succeeded() {
+    let first = AtomicBool::new(true);
+    let (stub, store) = start_losing(move |asked| {
+        asked.method == "POST"
+            && asked.target.starts_with("/upload")
+            && first.swap(false, Ordering::Relaxed)
+    });
+    let (id, begun) = ("p1".into(), now());
+    store.put(&id, &[b"da", b"ta"], &PutOptions::with_retention(lock(24))).unwrap();
+    let puts = stub.asked().iter().filter(|asked| asked.target.starts_with("/upload")).count();
+    assert_eq!(puts, 2, "the second was refused");
+    // The same again, for longer: what is there stays, and so does the longer lock.
+    store.put(&id, &[b"data"], &PutOptions::with_retention(lock(48))).unwrap();
+    store.put(&id, &[b"data"], &PutOptions::with_retention(lock(24))).unwrap();
+    let changes: Vec<_> =
+        stub.asked().into_iter().filter(|asked| asked.method == "PATCH").collect();
+    let last: Value = serde_json::from_str(&changes.last().unwrap().body).unwrap();
+    let seconds = end_of(&last).unwrap().as_second() - begun.as_second() - 48 * 3600;
+    assert!((0..60).contains(&seconds), "{seconds}");
+    assert_eq!(store.metadata(&id).unwrap().length, 4);
+    // Something else is refused, even if it is as long or was set to another time.
+    let mut other = PutOptions::default();
+    other.set_mod_time = Some("2026-01-02T03:04:05Z".parse().unwrap());
+    for (data, options) in [(b"DATA", &PutOptions::default()), (b"data", &other)] {
+        let error = store.put(&id, &[data], options).unwrap_err();
+        assert!(matches!(error, BlobError::AccessDenied { .. }), "{error}");
+        assert!(error.to_string().contains("retentionPolicyNotMet"), "{error}");
     }
 }

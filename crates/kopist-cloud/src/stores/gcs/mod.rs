@@ -29,10 +29,14 @@ use serde_json::{Value, json};
 use super::Context;
 use super::bucket::{Prefix, end_of_lock};
 use super::past::{self, Versioned as _};
+use crate::google::reason;
 use crate::http::{encode_segment, read};
 use api::Api;
 use config::Config;
 use resource::{MTIME, Page, Resource};
+
+/// Why the service neither replaces nor deletes an object that is locked.
+const LOCKED: &str = "retentionPolicyNotMet";
 
 pub(super) fn open(
     storage: &StorageConfig,
@@ -111,6 +115,32 @@ impl GcsStore {
             token = page.next_page_token;
         }
     }
+
+    /// The object that a put may not replace because it is locked, if it is what was to be put.
+    ///
+    /// A bucket that keeps no versions says so to the second attempt of a put that succeeded and
+    /// whose answer was lost.
+    fn locked_copy(
+        &self,
+        id: &BlobId,
+        data: &[&[u8]],
+        options: &PutOptions,
+    ) -> Result<Option<BlobMeta>, BlobError> {
+        let url = self.object_url(&self.prefix.key(id)?, "");
+        let found: Resource = self.api.json("GET", &url, None, Operation::Metadata, &id.into())?;
+        let meta = found.meta(id.clone());
+        if !found.holds(data) || options.set_mod_time.is_some_and(|time| time != meta.timestamp) {
+            return Ok(None);
+        }
+        if let Some(retention) = &options.retention {
+            let end = end_of_lock(retention.period)
+                .map_err(|message| self.api.site().invalid(message))?;
+            if !found.is_locked_until(end) {
+                self.extend_retention(id, retention)?;
+            }
+        }
+        Ok(Some(meta))
+    }
 }
 
 /// A lock that starts `after` now. The service knows one kind that cannot be lifted, and that is
@@ -163,8 +193,16 @@ impl BlobStore for GcsStore {
             query.push(("ifGenerationMatch", "0"));
         }
         let url = format!("{}/o?{}", self.api.upload_url(), crate::http::query(&query));
-        let stored: Resource =
-            self.api.multipart("POST", &url, &resource, data, Operation::Put, &id.into())?;
+        let target = Target::from(id);
+        let answer =
+            self.api.send_multipart("POST", &url, &resource, data, Operation::Put, &target)?;
+        if !answer.is_success()
+            && reason(&answer) == LOCKED
+            && let Some(meta) = self.locked_copy(id, data, options)?
+        {
+            return Ok(meta);
+        }
+        let stored: Resource = self.api.read(&answer, Operation::Put, &target)?;
         Ok(BlobMeta { length: crate::http::length(data), ..stored.meta(id.clone()) })
     }
 

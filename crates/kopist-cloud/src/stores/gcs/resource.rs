@@ -27,6 +27,17 @@ pub(super) struct Resource {
     pub(super) generation: String,
     #[serde(default)]
     metadata: BTreeMap<String, String>,
+    /// Of the content, as [`checksum`] writes it.
+    #[serde(default)]
+    crc32c: String,
+    retention: Option<Lock>,
+}
+
+/// Until when an object may be neither replaced nor deleted.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Lock {
+    retain_until_time: Timestamp,
 }
 
 /// A page of a listing.
@@ -50,6 +61,16 @@ impl Resource {
             length: self.size.parse().unwrap_or_default(),
             timestamp: set.unwrap_or(self.time_created),
         }
+    }
+
+    /// Whether this is its content.
+    pub(super) fn holds(&self, data: &[&[u8]]) -> bool {
+        self.size.parse() == Ok(crate::http::length(data)) && self.crc32c == checksum(data)
+    }
+
+    /// Whether a lock of its own lasts at least until then.
+    pub(super) fn is_locked_until(&self, end: Timestamp) -> bool {
+        self.retention.as_ref().is_some_and(|lock| lock.retain_until_time >= end)
     }
 }
 
