@@ -21,6 +21,16 @@ impl Secret {
     pub(crate) fn is_empty(&self) -> bool {
         self.expose().is_empty()
     }
+
+    /// Whether a header can hold it.
+    pub(crate) fn is_sendable(&self) -> bool {
+        is_sendable(self.expose())
+    }
+}
+
+/// Whether a header can hold this text: no end of a line, nothing beyond ASCII.
+pub(crate) fn is_sendable(text: &str) -> bool {
+    text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
 }
 
 impl From<String> for Secret {
@@ -35,9 +45,13 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Its errors do not repeat what was read, as those of a `String` do.
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self::from)
+        match Value::deserialize(deserializer) {
+            Ok(Value::String(text)) => Ok(text.into()),
+            _ => Err(serde::de::Error::custom("what must be a text is none")),
+        }
     }
 }
 
@@ -63,7 +77,20 @@ pub(crate) fn parse<T: DeserializeOwned>(
             return Err(invalid(format!("{key:?} is missing")));
         }
     }
-    serde_json::from_value(config).map_err(|error| invalid(error.to_string()))
+    T::deserialize(&config).map_err(|error| match culprit::<T>(&config) {
+        Some(key) => invalid(format!("{key:?}: {error}")),
+        None => invalid(error.to_string()),
+    })
+}
+
+/// The setting without which the others could be read.
+fn culprit<T: DeserializeOwned>(config: &Value) -> Option<&str> {
+    let settings = config.as_object()?;
+    settings.keys().map(String::as_str).find(|key| {
+        let mut others = settings.clone();
+        others.remove(*key);
+        T::deserialize(&Value::Object(others)).is_ok()
+    })
 }
 
 /// A duration as Go writes it (`1h30m0s`, `1.5s`), or a number of nanoseconds.
@@ -127,6 +154,17 @@ mod tests {
             let storage = StorageConfig::new("x", config);
             let error = parse::<Sample>(&storage, &["bucket"], &["bucket"]).unwrap_err();
             assert!(error.to_string().contains("bucket"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_secret_is_told_without_it() {
+        for secret in [json!(31337), json!([31337]), json!({"31337": true}), json!(31337.5)] {
+            let storage = StorageConfig::new("x", json!({"bucket": "b", "key": secret}));
+            let error = parse::<Sample>(&storage, &["bucket", "key"], &["bucket"]).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains("\"key\"") && text.contains("text"), "{text}");
+            assert!(!text.contains("31337"), "{text}");
         }
     }
 
