@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use jiff::Timestamp;
-use kopist_blob::{BlobError, BlobId, BlobMeta, Operation, Target};
+use kopist_blob::{BlobError, BlobMeta, Operation, Target};
 use percent_encoding::percent_decode_str;
 
 use super::S3Store;
@@ -71,7 +71,11 @@ pub(super) fn meta_of(
     found: &Element,
     encoded: bool,
 ) -> Result<Option<BlobMeta>, String> {
-    let Some(id) = id_of(store, found.value("Key"), encoded) else { return Ok(None) };
+    // What is no text is no blob.
+    let key = key_of(found.value("Key"), encoded).unwrap_or_default();
+    let Some(id) = store.prefix.id(&key).filter(|id| id.as_str() != CONFIG_NAME) else {
+        return Ok(None);
+    };
     let length = match found.value("Size") {
         // Delete markers have none.
         "" => 0,
@@ -82,12 +86,13 @@ pub(super) fn meta_of(
     Ok(Some(BlobMeta { id, length, timestamp }))
 }
 
-/// The id of the blob with this key, if it can be one.
-pub(super) fn id_of(store: &S3Store, key: &str, encoded: bool) -> Option<BlobId> {
-    let key = if encoded {
-        percent_decode_str(&key.replace('+', " ")).decode_utf8().ok()?.into_owned()
-    } else {
-        key.to_owned()
-    };
-    store.prefix.id(&key).filter(|id| id.as_str() != CONFIG_NAME)
+/// A key as it is, from a listing that may have encoded it as in a query.
+pub(super) fn key_of(text: &str, encoded: bool) -> Result<String, String> {
+    if !encoded {
+        return Ok(text.to_owned());
+    }
+    match percent_decode_str(&text.replace('+', " ")).decode_utf8() {
+        Ok(key) => Ok(key.into_owned()),
+        Err(_) => Err(format!("{text:?} is no key")),
+    }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use kopist_blob::{BlobError, BlobId, Operation, Target};
 
 use super::S3Store;
-use super::list::{id_of, meta_of, page};
+use super::list::{key_of, meta_of, page};
 use crate::http::{Ask, Fetched};
 use crate::site::{Meaning, Site};
 use crate::stores::past::{Version, Versioned};
@@ -73,12 +73,9 @@ impl S3Store {
             if page.value("IsTruncated") != "true" {
                 return Ok(());
             }
-            let key = page.value("NextKeyMarker");
-            let decoded = match id_of(self, key, encoded) {
-                Some(id) => self.prefix.join(id.as_str()),
-                None => key.to_owned(),
-            };
-            let next = (decoded, page.value("NextVersionIdMarker").to_owned());
+            // It may be the key of anything, not just of a blob.
+            let key = key_of(page.value("NextKeyMarker"), encoded).map_err(nonsense)?;
+            let next = (key, page.value("NextVersionIdMarker").to_owned());
             if next.0.is_empty() || next == marker {
                 return Err(nonsense("a page has no successor".to_owned()));
             }
