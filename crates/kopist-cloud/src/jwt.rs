@@ -62,3 +62,15 @@ pub(crate) fn read_key(text: &str) -> Result<KeyPair, String> {
     };
     key.map_err(|_| "it is no RSA key that can be used".to_owned())
 }
+
+/// A key for tests.
+#[cfg(test)]
+pub(crate) fn new_key() -> String {
+    use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+    use base64::engine::general_purpose::STANDARD;
+
+    let key = KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
+    let der: Pkcs8V1Der<'_> = key.as_der().unwrap();
+    let text = STANDARD.encode(der.as_ref());
+    format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n")
+}

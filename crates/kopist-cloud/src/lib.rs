@@ -41,6 +41,8 @@ mod google;
 mod http;
 #[cfg(feature = "jwt")]
 mod jwt;
+#[cfg(feature = "http")]
+mod renewed;
 mod roots;
 #[cfg(any(feature = "http", feature = "sftp"))]
 mod settings;

@@ -169,6 +169,19 @@ impl Site {
         BlobError::Remote { operation, target: target.clone(), retriable, source }
     }
 
+    /// The store while somebody else is asked on its behalf, whose address is another setting.
+    pub(crate) fn at(&self, address: &'static str) -> Self {
+        Self { settings: Settings { address, ..self.settings }, ..self.clone() }
+    }
+
+    /// There are no credentials; `message` says where they were looked for.
+    pub(crate) fn no_credentials(&self, message: &str) -> BlobError {
+        BlobError::InvalidCredentials {
+            store: self.name.clone(),
+            message: format!("there are none: {message}"),
+        }
+    }
+
     /// Settings that cannot be used.
     pub(crate) fn invalid(&self, message: impl Into<String>) -> BlobError {
         BlobError::InvalidConfig { kind: self.kind.to_owned(), message: message.into() }

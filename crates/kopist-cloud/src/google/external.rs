@@ -74,6 +74,11 @@ impl External {
             "a certificate"
         } else if source.file.is_empty() && source.url.is_empty() {
             "nowhere"
+        } else if !source.headers.values().all(Secret::is_sendable) {
+            return Err(site.invalid(format!(
+                "{place} have a header with a character that no header has, such as the end of a \
+                 line"
+            )));
         } else {
             return Ok(());
         };

@@ -2,17 +2,20 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use kopist_blob::{BlobError, Operation};
-use parking_lot::Mutex;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::external::External;
-use crate::http::{Answer, Client, Request, Trust, query};
+use crate::http::{Answer, Client, Failure, Request, Trust, query};
 use crate::jwt::{self, Algorithm};
+use crate::renewed::{Lent, Renewed};
 use crate::settings::Secret;
 use crate::site::{Meaning, Refusal, Site};
 
@@ -22,6 +25,9 @@ const MARGIN: SignedDuration = SignedDuration::from_mins(3);
 /// How long a token is asked for.
 const LIFE: SignedDuration = SignedDuration::from_hours(1);
 
+/// How long the metadata service of a machine may take for an answer. Those of new pods are slow.
+const PATIENCE: Duration = Duration::from_secs(15);
+
 /// Where a token can be bought when the credentials do not say.
 const USUAL_TOKEN_URI: &str = "https://oauth2.googleapis.com/token";
 
@@ -30,7 +36,7 @@ pub(crate) struct Identity {
     source: Source,
     scope: &'static str,
     site: Site,
-    held: Mutex<Option<(Secret, Timestamp)>>,
+    held: Renewed<Secret>,
 }
 
 impl fmt::Debug for Identity {
@@ -49,6 +55,8 @@ enum Source {
     /// The metadata service of a machine at Google.
     Machine {
         base: String,
+        /// It has given us a token, so there is one.
+        known: AtomicBool,
     },
 }
 
@@ -83,7 +91,7 @@ pub(super) struct Token {
 impl Identity {
     /// For servers that do not ask who we are.
     pub(crate) fn nobody(site: Site) -> Self {
-        Self { source: Source::Nobody, scope: "", site, held: Mutex::default() }
+        Self { source: Source::Nobody, scope: "", site, held: Renewed::new(MARGIN) }
     }
 
     /// From the settings of a store: credentials in the configuration count more than a file,
@@ -101,35 +109,31 @@ impl Identity {
         } else {
             Source::usual(&site)?
         };
-        Ok(Self { source, scope, site, held: Mutex::default() })
+        Ok(Self { source, scope, site, held: Renewed::new(MARGIN) })
     }
 
-    /// The header that says who we are; none where nobody asks.
-    pub(crate) fn header(&self) -> Result<Option<String>, BlobError> {
+    /// The token that says who we are; none where nobody asks.
+    pub(crate) fn token(&self) -> Result<Option<Arc<Secret>>, BlobError> {
         if matches!(self.source, Source::Nobody) {
             return Ok(None);
         }
-        // Held while a new one is fetched, so that only one thread does it.
-        let mut held = self.held.lock();
-        let soon = crate::clock::now() + MARGIN;
-        if let Some((token, until)) = &*held
-            && *until > soon
-        {
-            return Ok(Some(format!("Bearer {}", token.expose())));
-        }
-        let asked = crate::clock::now();
-        let token = self.fetch()?;
-        let seconds = if token.expires_in > 0 { token.expires_in } else { 600 };
-        let until = asked + SignedDuration::from_secs(seconds.min(86_400));
-        let header = format!("Bearer {}", token.access_token.expose());
-        *held = Some((token.access_token, until));
-        Ok(Some(header))
+        let lend = || {
+            let asked = crate::clock::now();
+            let Token { access_token, expires_in } = self.fetch()?;
+            if !access_token.is_sendable() {
+                let what = "its token has characters that no token has";
+                return Err(self.site.nonsense(what, Operation::Open, &self.site.target()));
+            }
+            let seconds = if expires_in > 0 { expires_in } else { 600 };
+            let until = asked + SignedDuration::from_secs(seconds.min(86_400));
+            Ok(Lent { thing: access_token, until: Some(until) })
+        };
+        self.held.get(lend).map(Some)
     }
 
-    /// Forgets the token, which the server no longer takes. Returns whether another can be had.
-    pub(crate) fn forget(&self) -> bool {
-        *self.held.lock() = None;
-        !matches!(self.source, Source::Nobody)
+    /// Forgets a token that the server no longer takes.
+    pub(crate) fn forget(&self, used: &Arc<Secret>) {
+        self.held.forget(used);
     }
 
     fn fetch(&self) -> Result<Token, BlobError> {
@@ -155,16 +159,36 @@ impl Identity {
                 let uri = if user.token_uri.is_empty() { USUAL_TOKEN_URI } else { &user.token_uri };
                 self.buy(uri, &form)
             }
-            Source::Machine { base } => {
-                let url = format!(
-                    "{base}/computeMetadata/v1/instance/service-accounts/default/token?{}",
-                    query(&[("scopes", self.scope)])
-                );
-                let request = Request::new("GET", url).header("metadata-flavor", "Google");
-                self.ask(base, &request)
-            }
+            Source::Machine { base, known } => self.of_machine(base, known),
             Source::External(external) => external.fetch(self),
         }
+    }
+
+    /// Elsewhere than at Google the name of the service is not known, and there are no
+    /// credentials. But once there were some, there will be again.
+    fn of_machine(&self, base: &str, known: &AtomicBool) -> Result<Token, BlobError> {
+        let path = "computeMetadata/v1/instance/service-accounts/default/token";
+        let url = format!("{base}/{path}?{}", query(&[("scopes", self.scope)]));
+        let request = Request::new("GET", url).header("metadata-flavor", "Google");
+        let site =
+            self.site.at("--credentials-file, GOOGLE_APPLICATION_CREDENTIALS, GCE_METADATA_HOST");
+        let client = Client::new(base, &Trust::System, site)?;
+        let answer = match client.exchange_within(&request, PATIENCE) {
+            Ok(answer) => answer,
+            Err(Failure::NoHost) if !known.load(Ordering::Relaxed) => {
+                return Err(self.site.no_credentials(
+                    "--credentials-file is empty, GOOGLE_APPLICATION_CREDENTIALS names no file, \
+                     and this is no machine at Google",
+                ));
+            }
+            Err(failure) => {
+                let target = self.site.target();
+                return Err(client.site().unreachable(base, &failure, Operation::Open, &target));
+            }
+        };
+        let token = self.read(&self.accepted(answer)?)?;
+        known.store(true, Ordering::Relaxed);
+        Ok(token)
     }
 
     pub(super) fn site(&self) -> &Site {
@@ -190,7 +214,10 @@ impl Identity {
         base: &str,
         request: &Request<'_>,
     ) -> Result<T, BlobError> {
-        let answer = self.fetch_bytes(base, request)?;
+        self.read(&self.fetch_bytes(base, request)?)
+    }
+
+    fn read<T: DeserializeOwned>(&self, answer: &Answer) -> Result<T, BlobError> {
         serde_json::from_slice(&answer.body)
             .map_err(|_| self.site.nonsense("no token in it", Operation::Open, &self.site.target()))
     }
@@ -201,14 +228,17 @@ impl Identity {
         base: &str,
         request: &Request<'_>,
     ) -> Result<Answer, BlobError> {
-        let target = self.site.target();
-        let client = Client::new(base, &Trust::System, self.site.clone())?;
-        let answer = client.send(request, Operation::Open, &target)?;
-        if !answer.is_success() {
-            let refusal = token_refusal(&answer);
-            return Err(self.site.refused(&refusal, Operation::Open, &target));
+        let site = self.site.at("the addresses in the credentials");
+        let client = Client::new(base, &Trust::System, site)?;
+        self.accepted(client.send(request, Operation::Open, &self.site.target())?)
+    }
+
+    /// An answer of success, or what its refusal means.
+    fn accepted(&self, answer: Answer) -> Result<Answer, BlobError> {
+        if answer.is_success() {
+            return Ok(answer);
         }
-        Ok(answer)
+        Err(self.site.refused(&token_refusal(&answer), Operation::Open, &self.site.target()))
     }
 }
 
@@ -266,6 +296,11 @@ impl Source {
         Self::read(value, &place, site)
     }
 
+    /// The metadata service at a host.
+    fn machine(host: &str) -> Self {
+        Self::Machine { base: format!("http://{host}"), known: AtomicBool::new(false) }
+    }
+
     fn usual(site: &Site) -> Result<Self, BlobError> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         if let Some(file) = variable("GOOGLE_APPLICATION_CREDENTIALS") {
@@ -282,7 +317,7 @@ impl Source {
         }
         let host =
             variable("GCE_METADATA_HOST").unwrap_or_else(|| "metadata.google.internal".to_owned());
-        Ok(Self::Machine { base: format!("http://{host}") })
+        Ok(Self::machine(&host))
     }
 }
 
@@ -330,6 +365,60 @@ mod tests {
         assert!(text.contains("/none"), "{text}");
         let bad = json!({"type": "service_account", "private_key": "x", "client_email": "e"});
         let identity = Identity::find(&bad, "", "s", site()).unwrap();
-        assert!(identity.header().unwrap_err().to_string().contains("PEM"));
+        assert!(identity.token().unwrap_err().to_string().contains("PEM"));
+    }
+
+    fn of(source: Source) -> Identity {
+        Identity { source, scope: "s", site: site(), held: Renewed::new(MARGIN) }
+    }
+
+    #[test]
+    fn elsewhere_than_at_google_there_are_no_credentials() {
+        let identity = of(Source::machine("metadata.invalid"));
+        let error = identity.token().unwrap_err();
+        let text = error.to_string();
+        for part in ["there are none", "--credentials-file", "GOOGLE_APPLICATION_CREDENTIALS"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(!error.is_retriable(), "waiting does not help");
+        // Where there was a machine, its name may be unknown for a while.
+        if let Source::Machine { known, .. } = &identity.source {
+            known.store(true, Ordering::Relaxed);
+        }
+        assert!(identity.token().unwrap_err().is_retriable());
+        // Somebody may be there later.
+        let nobody = format!("127.0.0.1:{}", kopist_testkit::servers::free_port());
+        let error = of(Source::machine(&nobody)).token().unwrap_err();
+        assert!(
+            error.is_retriable() && error.to_string().contains("--credentials-file"),
+            "{error}"
+        );
+    }
+
+    fn user(token_uri: &str) -> Value {
+        json!({
+            "type": "authorized_user", "client_id": "c", "client_secret": "s",
+            "refresh_token": "r", "token_uri": token_uri,
+        })
+    }
+
+    #[test]
+    fn a_seller_of_tokens_that_is_not_there_is_no_fault_of_the_store() {
+        let nobody = format!("http://127.0.0.1:{}", kopist_testkit::servers::free_port());
+        let identity = Identity::find(&user(&nobody), "", "s", site()).unwrap();
+        let error = identity.token().unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("in the credentials") && !text.contains("--endpoint"), "{text}");
+        assert!(error.is_retriable());
+    }
+
+    #[test]
+    fn tokens_that_cannot_be_sent_are_nonsense() {
+        let stub = kopist_testkit::proxy::Stub::start(|_| {
+            (200, json!({"access_token": "hunter2\n", "expires_in": 3600}).to_string())
+        });
+        let identity = Identity::find(&user(&stub.url()), "", "s", site()).unwrap();
+        let text = identity.token().unwrap_err().to_string();
+        assert!(text.contains("token has characters") && !text.contains("hunter2"), "{text}");
     }
 }

@@ -80,15 +80,16 @@ impl Service {
         let mut renewed = false;
         loop {
             let mut request = prepare(Request::new(method, url));
-            if let Some(header) = self.identity.header()? {
-                request = request.header("authorization", header);
+            let token = self.identity.token()?;
+            if let Some(token) = &token {
+                request = request.header("authorization", format!("Bearer {}", token.expose()));
             }
             let answer = self.client.send(&Request { body, ..request }, operation, target)?;
-            if answer.status == 401 && !renewed && self.identity.forget() {
-                renewed = true;
-                continue;
+            match token {
+                Some(token) if answer.status == 401 && !renewed => self.identity.forget(&token),
+                _ => return Ok(answer),
             }
-            return Ok(answer);
+            renewed = true;
         }
     }
 

@@ -14,6 +14,7 @@ mod gcs_locks;
 mod gdrive;
 mod rclone;
 mod s3;
+mod s3_stub;
 mod sftp;
 mod support;
 mod trust;

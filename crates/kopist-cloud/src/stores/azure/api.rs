@@ -1,5 +1,7 @@
 //! Requests to a container.
 
+use std::sync::Arc;
+
 use kopist_blob::{BlobError, Operation, Target};
 
 use super::config::{Config, KIND};
@@ -8,6 +10,7 @@ use crate::ExtraRoots;
 use crate::http::{
     Answer, Ask, Client, Request, Trust, encode_path, encode_segment, http_date, length, query,
 };
+use crate::settings::Secret;
 use crate::site::{Meaning, Refusal, Settings, Site};
 use crate::xml::Element;
 
@@ -52,16 +55,29 @@ impl Api {
         operation: Operation,
         target: &Target,
     ) -> Result<Answer, BlobError> {
-        let answer = self.attempt(ask, operation, target)?;
-        if answer.status == 401 && self.identity.forget() {
-            return self.attempt(ask, operation, target);
+        let token = self.token()?;
+        let answer = self.attempt(ask, token.as_deref(), operation, target)?;
+        match (&self.identity, token) {
+            (Identity::Token(source), Some(token)) if answer.status == 401 => {
+                source.forget(&token);
+                self.attempt(ask, self.token()?.as_deref(), operation, target)
+            }
+            _ => Ok(answer),
         }
-        Ok(answer)
+    }
+
+    /// The token that shows who we are, if that is how it is shown.
+    fn token(&self) -> Result<Option<Arc<Secret>>, BlobError> {
+        match &self.identity {
+            Identity::Token(source) => source.token().map(Some),
+            _ => Ok(None),
+        }
     }
 
     fn attempt(
         &self,
         ask: &Ask<'_>,
+        token: Option<&Secret>,
         operation: Operation,
         target: &Target,
     ) -> Result<Answer, BlobError> {
@@ -87,9 +103,10 @@ impl Api {
                     shared_key(account, key, ask.method, &path, ask.query, &headers, length);
                 headers.push(("authorization".to_owned(), signature));
             }
-            Identity::Token(source) => {
-                headers.push(("authorization".to_owned(), source.header()?));
-            }
+            Identity::Token(_) => {}
+        }
+        if let Some(token) = token {
+            headers.push(("authorization".to_owned(), format!("Bearer {}", token.expose())));
         }
         let mut url = format!("{}{path}", self.endpoint);
         if !question.is_empty() {
@@ -152,7 +169,10 @@ fn refusal(answer: &Answer, operation: Operation) -> Refusal {
             Meaning::Clock
         }
         "AuthenticationFailed"
-            if message.contains("expir") || message.contains("Signed expiry") =>
+            if message.contains("expir")
+                || message.contains("Signed expiry")
+                // "Signature not valid in the specified time frame: Start [] - Expiry [] - …"
+                || message.contains("specified time frame") =>
         {
             Meaning::ExpiredCredentials
         }
@@ -177,4 +197,75 @@ fn refusal(answer: &Answer, operation: Operation) -> Refusal {
         },
     };
     Refusal::new(answer, meaning, &code, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::super::identity::{Proof, TokenSource};
+    use super::*;
+    use crate::site::tests::site;
+    use kopist_testkit::proxy::Stub;
+
+    #[test]
+    fn a_token_that_many_requests_find_expired_is_renewed_once() {
+        let sold = AtomicUsize::new(0);
+        // They have all been sent before the first hears of it.
+        let together = Barrier::new(8);
+        let stub = Stub::start(move |asked| {
+            if asked.method == "POST" {
+                let number = sold.fetch_add(1, Ordering::Relaxed);
+                let token = serde_json::json!({
+                    "access_token": format!("t{number}"), "expires_in": 3600,
+                });
+                return (200, token.to_string());
+            }
+            if asked.header("authorization") == Some("Bearer t0") {
+                together.wait();
+                return (401, String::new());
+            }
+            (200, String::new())
+        });
+        let proof = Proof::Secret("s".to_owned().into());
+        let source = TokenSource::new(stub.url(), "c", proof, site());
+        let api = Api {
+            client: Client::new(&stub.url(), &Trust::System, site()).unwrap(),
+            identity: Identity::Token(Box::new(source)),
+            endpoint: stub.url(),
+            container: "c".to_owned(),
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                let ask = || api.succeed(&Ask::new("GET", ""), Operation::List, &site().target());
+                scope.spawn(move || ask().map(|_| ()).unwrap());
+            }
+        });
+        let bought = stub.asked().iter().filter(|asked| asked.method == "POST").count();
+        assert_eq!(bought, 2);
+    }
+
+    #[test]
+    fn signatures_that_have_expired_are_told_as_such() {
+        let stub = Stub::start(|_| {
+            let detail = "Signature not valid in the specified time frame: Start [Thu, 01 Jan \
+                          2026 00:00:00 GMT] - Expiry [Fri, 02 Jan 2026 00:00:00 GMT]";
+            let body = format!(
+                "<Error><Code>AuthenticationFailed</Code><Message>m</Message>\
+                 <AuthenticationErrorDetail>{detail}</AuthenticationErrorDetail></Error>"
+            );
+            (403, body)
+        });
+        let config = Config { sas_token: "sig=hunter2".to_owned().into(), ..Config::default() };
+        let api = Api {
+            client: Client::new(&stub.url(), &Trust::System, site()).unwrap(),
+            identity: Identity::new(&config, &site()).unwrap(),
+            endpoint: stub.url(),
+            container: "c".to_owned(),
+        };
+        let error = api.succeed(&Ask::new("GET", ""), Operation::List, &site().target());
+        let text = error.err().unwrap().to_string();
+        assert!(text.contains("no longer hold") && !text.contains("hunter2"), "{text}");
+    }
 }

@@ -1,11 +1,12 @@
 //! Who asks.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use kopist_blob::{BlobError, Operation};
-use parking_lot::Mutex;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde::Deserialize;
@@ -13,8 +14,9 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::config::Config;
-use crate::http::{Client, Request, Trust, query};
+use crate::http::{Answer, Client, Request, Trust, query};
 use crate::jwt::{self, Algorithm};
+use crate::renewed::{Lent, Renewed};
 use crate::settings::Secret;
 use crate::site::{Meaning, Refusal, Site};
 
@@ -37,7 +39,7 @@ pub(super) enum Identity {
     /// A signature with the key of the account.
     Key { account: String, key: Vec<u8> },
     /// A token of Entra ID.
-    Token(TokenSource),
+    Token(Box<TokenSource>),
 }
 
 /// Where tokens come from.
@@ -46,10 +48,11 @@ pub(super) struct TokenSource {
     client_id: String,
     proof: Proof,
     site: Site,
-    held: Mutex<Option<(Secret, Timestamp)>>,
+    held: Renewed<Secret>,
 }
 
-enum Proof {
+/// What shows that we are the client.
+pub(super) enum Proof {
     Secret(Secret),
     /// A file whose contents somebody keeps fresh.
     FederatedFile(String),
@@ -77,6 +80,11 @@ impl Identity {
     pub(super) fn new(config: &Config, site: &Site) -> Result<Self, BlobError> {
         if !config.sas_token.is_empty() {
             let token = config.sas_token.expose().trim_start_matches('?').to_owned();
+            if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(site.invalid(
+                    "--sas-token has a character that no token has, such as the end of a line",
+                ));
+            }
             return Ok(Self::Sas(token.into()));
         }
         if !config.storage_key.is_empty() {
@@ -103,25 +111,10 @@ impl Identity {
             .ok()
             .filter(|host| !host.is_empty())
             .unwrap_or_else(|| "https://login.microsoftonline.com".to_owned());
-        Ok(Self::Token(TokenSource {
-            url: format!(
-                "{}/{}/oauth2/v2.0/token",
-                authority.trim_end_matches('/'),
-                config.tenant_id
-            ),
-            client_id: config.client_id.clone(),
-            proof,
-            site: site.clone(),
-            held: Mutex::default(),
-        }))
-    }
-
-    /// Forgets a token that the service no longer takes. Returns whether another can be had.
-    pub(super) fn forget(&self) -> bool {
-        match self {
-            Self::Token(source) => source.held.lock().take().is_some(),
-            _ => false,
-        }
+        let authority = authority.trim_end_matches('/');
+        let url = format!("{authority}/{}/oauth2/v2.0/token", config.tenant_id);
+        let source = TokenSource::new(url, &config.client_id, proof, site.clone());
+        Ok(Self::Token(Box::new(source)))
     }
 }
 
@@ -136,6 +129,10 @@ fn certificate(text: &Secret) -> Result<Proof, String> {
 }
 
 impl TokenSource {
+    pub(super) fn new(url: String, client_id: &str, proof: Proof, site: Site) -> Self {
+        Self { url, client_id: client_id.to_owned(), proof, site, held: Renewed::new(MARGIN) }
+    }
+
     /// A claim that we are the client, signed with the key of its certificate.
     fn assertion(&self, key: &Secret, hash: &str) -> Result<String, String> {
         let now = crate::clock::now();
@@ -148,20 +145,23 @@ impl TokenSource {
         jwt::sign(Algorithm::Ps256, json!({"x5t#S256": hash}), &claim, key.expose())
     }
 
-    pub(super) fn header(&self) -> Result<String, BlobError> {
-        // Held while a new one is fetched, so that only one thread does it.
-        let mut held = self.held.lock();
-        if let Some((token, until)) = &*held
-            && *until > crate::clock::now() + MARGIN
-        {
-            return Ok(format!("Bearer {}", token.expose()));
-        }
-        let asked = crate::clock::now();
-        let token = self.fetch()?;
-        let header = format!("Bearer {}", token.access_token.expose());
-        let until = asked + SignedDuration::from_secs(token.expires_in.clamp(0, 86_400));
-        *held = Some((token.access_token, until));
-        Ok(header)
+    /// A token that holds now.
+    pub(super) fn token(&self) -> Result<Arc<Secret>, BlobError> {
+        self.held.get(|| {
+            let asked = crate::clock::now();
+            let Token { access_token, expires_in } = self.fetch()?;
+            if !access_token.is_sendable() {
+                let what = "its token has characters that no token has";
+                return Err(self.site.nonsense(what, Operation::Open, &self.site.target()));
+            }
+            let until = asked + SignedDuration::from_secs(expires_in.clamp(0, 86_400));
+            Ok(Lent { thing: access_token, until: Some(until) })
+        })
+    }
+
+    /// Forgets a token that the service no longer takes.
+    pub(super) fn forget(&self, used: &Arc<Secret>) {
+        self.held.forget(used);
     }
 
     fn fetch(&self) -> Result<Token, BlobError> {
@@ -194,20 +194,31 @@ impl TokenSource {
             .header("content-type", "application/x-www-form-urlencoded")
             .body(&parts);
         let target = self.site.target();
-        let client = Client::new(&self.url, &Trust::System, self.site.clone())?;
+        let site = self.site.at("AZURE_AUTHORITY_HOST");
+        let client = Client::new(&self.url, &Trust::System, site)?;
         let answer = client.send(&request, Operation::Open, &target)?;
         if !answer.is_success() {
-            let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-            let text = |key| body.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
-            let meaning = match Meaning::of_status(answer.status) {
-                Meaning::Passing => Meaning::Passing,
-                _ => Meaning::WrongCredentials,
-            };
-            let refusal = Refusal::new(&answer, meaning, text("error"), text("error_description"));
-            return Err(self.site.refused(&refusal, Operation::Open, &target));
+            return Err(self.site.refused(&self.refusal(&answer), Operation::Open, &target));
         }
         serde_json::from_slice(&answer.body)
             .map_err(|_| self.site.nonsense("no token in it", Operation::Open, &target))
+    }
+
+    /// What a refusal of a token means (RFC 6749, section 5.2).
+    fn refusal(&self, answer: &Answer) -> Refusal {
+        let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let text = |key| body.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
+        let description = text("error_description");
+        // "Client assertion is not within its valid time range."
+        let out_of_time = description.contains("AADSTS700024");
+        let meaning = match (Meaning::of_status(answer.status), &self.proof) {
+            (Meaning::Passing, _) => Meaning::Passing,
+            (_, Proof::Certificate { .. }) if out_of_time => Meaning::Clock,
+            // Somebody else has made it.
+            (_, Proof::FederatedFile(_)) if out_of_time => Meaning::ExpiredCredentials,
+            _ => Meaning::WrongCredentials,
+        };
+        Refusal::new(answer, meaning, text("error"), description)
     }
 }
 
@@ -258,4 +269,54 @@ pub(super) fn shared_key(
         STANDARD.encode(mac.finalize().into_bytes())
     });
     format!("SharedKey {account}:{}", signature.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::site::tests::site;
+    use kopist_testkit::proxy::Stub;
+
+    fn source(url: String, proof: Proof) -> TokenSource {
+        TokenSource::new(url, "c", proof, site())
+    }
+
+    fn secret() -> Proof {
+        Proof::Secret("hunter2".to_owned().into())
+    }
+
+    #[test]
+    fn entra_that_is_not_there_is_named_by_its_own_setting() {
+        let nobody = format!("http://127.0.0.1:{}/t", kopist_testkit::servers::free_port());
+        let text = source(nobody, secret()).token().unwrap_err().to_string();
+        assert!(text.contains("AZURE_AUTHORITY_HOST") && !text.contains("--endpoint"), "{text}");
+    }
+
+    #[test]
+    fn who_made_a_claim_that_is_out_of_time_decides_what_is_wrong() {
+        let stub = Stub::start(|_| {
+            let what = "AADSTS700024: Client assertion is not within its valid time range.";
+            (401, json!({"error": "invalid_client", "error_description": what}).to_string())
+        });
+        let ours = Proof::Certificate { key: jwt::new_key().into(), hash: "h".to_owned() };
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let theirs = Proof::FederatedFile(file.path().display().to_string());
+        for (proof, part) in [
+            (ours, "clock of this machine"),
+            (theirs, "no longer hold"),
+            (secret(), "check --access-key"),
+        ] {
+            let text = source(stub.url(), proof).token().unwrap_err().to_string();
+            assert!(text.contains(part), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_refused_by_the_name_of_its_setting() {
+        let config =
+            Config { sas_token: "sv=1&sig=hunter2\n".to_owned().into(), ..Config::default() };
+        let error = Identity::new(&config, &site()).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("--sas-token") && !text.contains("hunter2"), "{text}");
+    }
 }

@@ -72,3 +72,39 @@ impl Api {
         self.url(&format!("/upload/storage/v1/b/{}", self.bucket))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use kopist_blob::{Operation, StorageConfig};
+    use kopist_testkit::proxy::Stub;
+    use serde_json::{Value, json};
+
+    /// The scope for which a service account asks.
+    fn scope(read_only: bool) -> Value {
+        let stub = Stub::start(|_| (200, json!({"access_token": "t"}).to_string()));
+        let account = json!({
+            "type": "service_account", "client_email": "e", "token_uri": stub.url(),
+            "private_key": crate::jwt::new_key(),
+        });
+        let config = json!({
+            "bucket": "b", "credentials": account, "endpoint": stub.url(), "readOnly": read_only,
+        });
+        let config = Config::from_storage(&StorageConfig::new(KIND, config)).unwrap();
+        let api = Api::new(&config, ExtraRoots::default()).unwrap();
+        let target = api.site().target();
+        let _: Value = api.json("GET", &api.bucket_url(), None, Operation::Open, &target).unwrap();
+        let body = &stub.asked()[0].body;
+        let assertion = body.split("assertion=").nth(1).unwrap();
+        let claim = URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1).unwrap()).unwrap();
+        serde_json::from_slice::<Value>(&claim).unwrap()["scope"].clone()
+    }
+
+    #[test]
+    fn who_only_reads_asks_for_no_more() {
+        assert_eq!(scope(false), FULL_CONTROL);
+        assert_eq!(scope(true), READ_ONLY);
+    }
+}

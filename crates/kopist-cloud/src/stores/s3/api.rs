@@ -1,12 +1,14 @@
 //! Requests to a bucket: addresses, signatures, regions, and what refusals mean.
 
+use std::sync::Arc;
+
 use kopist_blob::{BlobError, Operation, Target};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use super::config::Config;
-use super::credentials::Credentials;
-use super::sign::{Draft, EMPTY_HASH, Scope, UNSIGNED, sign};
+use super::credentials::{Credentials, environment};
+use super::sign::{Draft, EMPTY_HASH, Keys, Scope, UNSIGNED, sent_host, sign};
 use crate::http::{Answer, Ask, Client, Request, encode_path, encode_query};
 use crate::site::{Meaning, Refusal, Site};
 use crate::xml::Element;
@@ -26,6 +28,13 @@ pub(super) struct Api {
     region: Mutex<String>,
 }
 
+/// A request that was sent once: what came of it, and what it was signed with.
+struct Attempt {
+    answer: Answer,
+    keys: Arc<Keys>,
+    region: String,
+}
+
 impl Api {
     pub(super) fn new(config: &Config, site: Site) -> Result<Self, BlobError> {
         if config.endpoint.contains("://") || config.endpoint.contains('/') {
@@ -35,14 +44,15 @@ impl Api {
             )));
         }
         let tls = !config.do_not_use_tls;
-        let usual_port = if tls { ":443" } else { ":80" };
-        let endpoint = config.endpoint.strip_suffix(usual_port).unwrap_or(&config.endpoint);
+        let endpoint = sent_host(&config.endpoint, tls);
         let scheme = if tls { "https" } else { "http" };
         let trust = config.trust()?;
-        let client = Client::new(&format!("{scheme}://{endpoint}"), &trust, site.clone())?;
+        let credentials = Credentials::new(config, trust.clone(), site, &environment)?;
+        let site = credentials.site().clone();
+        let client = Client::new(&format!("{scheme}://{endpoint}"), &trust, site)?;
         Ok(Self {
             client,
-            credentials: Credentials::new(config, trust, site),
+            credentials,
             tls,
             endpoint: endpoint.to_owned(),
             bucket: config.bucket.clone(),
@@ -63,26 +73,43 @@ impl Api {
         target: &Target,
         expected: &[Meaning],
     ) -> Result<Result<Answer, (Meaning, Answer)>, BlobError> {
-        // A bucket in another region is told of at most once.
-        let mut answer = self.attempt(ask, operation, target)?;
-        if !answer.is_success()
-            && let Some(region) = self.region_told(&answer)
-        {
-            *self.region.lock() = region;
-            answer = self.attempt(ask, operation, target)?;
+        let (mut moved, mut renewed) = (false, false);
+        loop {
+            let Attempt { answer, keys, region } = self.attempt(ask, operation, target)?;
+            if answer.is_success() {
+                return Ok(Ok(answer));
+            }
+            // A bucket in another region is told of at most once. Other requests may have learned
+            // it in the meantime: what counts is for which this one was signed.
+            if !moved
+                && let Some(told) = region_told(&answer)
+                && told != region
+            {
+                *self.region.lock() = told;
+                moved = true;
+                continue;
+            }
+            let mut refusal = refusal(&answer, ask.key.is_empty());
+            let expired = refusal.meaning == Meaning::ExpiredCredentials;
+            // To a HEAD nothing is said but the status.
+            let perhaps = ask.method == "HEAD" && answer.status == 400;
+            if self.credentials.renewable() && (expired || perhaps) {
+                if !renewed {
+                    self.credentials.forget(&keys);
+                    renewed = true;
+                    continue;
+                }
+                if expired {
+                    refusal.meaning = Meaning::Passing;
+                    refusal.text += "; check ";
+                    refusal.text += self.site().settings.credentials;
+                }
+            }
+            if expected.contains(&refusal.meaning) {
+                return Ok(Err((refusal.meaning, answer)));
+            }
+            return Err(self.site().refused(&refusal, operation, target));
         }
-        if answer.is_success() {
-            return Ok(Ok(answer));
-        }
-        let mut refusal = refusal(&answer, ask.key.is_empty());
-        if refusal.meaning == Meaning::ExpiredCredentials && self.credentials.renewable() {
-            self.credentials.forget();
-            refusal.meaning = Meaning::Passing;
-        }
-        if expected.contains(&refusal.meaning) {
-            return Ok(Err((refusal.meaning, answer)));
-        }
-        Err(self.site().refused(&refusal, operation, target))
     }
 
     /// Sends a request whose refusal is always an error.
@@ -107,7 +134,7 @@ impl Api {
         ask: &Ask<'_>,
         operation: Operation,
         target: &Target,
-    ) -> Result<Answer, BlobError> {
+    ) -> Result<Attempt, BlobError> {
         let keys = self.credentials.keys()?;
         let mut region = self.region.lock().clone();
         let (host, root) = self.address(&region);
@@ -152,7 +179,8 @@ impl Api {
         let mut request = Request::new(ask.method, url);
         request.headers = ask.headers.iter().cloned().chain(signed).collect();
         request.body = ask.body;
-        self.client.send(&request, operation, target)
+        let answer = self.client.send(&request, operation, target)?;
+        Ok(Attempt { answer, keys, region })
     }
 
     /// The host to ask, and the path of the bucket on it. Only the large public services are
@@ -172,20 +200,18 @@ impl Api {
             (endpoint, format!("/{}/", encode_path(&self.bucket)))
         }
     }
+}
 
-    /// Another region than the one that we asked, if the answer tells one.
-    fn region_told(&self, answer: &Answer) -> Option<String> {
-        if !matches!(answer.status, 301 | 307 | 400 | 403) {
-            return None;
-        }
-        let told = match answer.header("x-amz-bucket-region") {
-            Some(region) => region.to_owned(),
-            None => Element::parse(&answer.body).ok()?.value("Region").to_owned(),
-        };
-        let known = self.region.lock();
-        let asked = if known.is_empty() { USUAL_REGION } else { known.as_str() };
-        (!told.is_empty() && told != asked).then_some(told)
+/// The region of the bucket, if a refusal tells it.
+fn region_told(answer: &Answer) -> Option<String> {
+    if !matches!(answer.status, 301 | 307 | 400 | 403) {
+        return None;
     }
+    let told = match answer.header("x-amz-bucket-region") {
+        Some(region) => region.to_owned(),
+        None => Element::parse(&answer.body).ok()?.value("Region").to_owned(),
+    };
+    (!told.is_empty()).then_some(told)
 }
 
 /// What a refusal of S3 means.
@@ -242,4 +268,45 @@ fn refusal(answer: &Answer, of_bucket: bool) -> Refusal {
         },
     };
     Refusal::new(answer, meaning, code, &excerpt)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::site::tests::site;
+    use kopist_blob::StorageConfig;
+    use serde_json::json;
+
+    /// Host and path of a bucket, as it is asked for in a region.
+    fn address(endpoint: &str, bucket: &str, plain: bool, region: &str) -> String {
+        let config = json!({
+            "bucket": bucket, "endpoint": endpoint, "doNotUseTLS": plain,
+            "accessKeyID": "a", "secretAccessKey": "s",
+        });
+        let config = Config::from_storage(&StorageConfig::new("s3", config)).unwrap();
+        let (host, path) = Api::new(&config, site()).unwrap().address(region);
+        format!("{host}{path}")
+    }
+
+    #[test]
+    fn buckets_have_hosts_of_their_own_where_that_is_known_to_work() {
+        #[rustfmt::skip]
+        let cases = [
+            ("s3.amazonaws.com", "b", false, "", "b.s3.amazonaws.com/"),
+            ("s3.amazonaws.com:443", "b", false, "us-east-1", "b.s3.amazonaws.com/"),
+            ("s3.amazonaws.com", "b", false, "eu-west-1", "b.s3.eu-west-1.amazonaws.com/"),
+            ("s3.cn-north-1.amazonaws.com.cn", "b", false, "cn-north-1", "b.s3.cn-north-1.amazonaws.com.cn/"),
+            ("storage.googleapis.com", "b", false, "", "b.storage.googleapis.com/"),
+            ("oss-eu-central-1.aliyuncs.com", "b", false, "", "b.oss-eu-central-1.aliyuncs.com/"),
+            // No certificate covers a name with another dot.
+            ("s3.amazonaws.com", "a.b", false, "eu-west-1", "s3.eu-west-1.amazonaws.com/a.b/"),
+            ("s3.amazonaws.com", "a.b", true, "", "a.b.s3.amazonaws.com/"),
+            ("minio.example.com:9000", "b", false, "eu-west-1", "minio.example.com:9000/b/"),
+            ("notamazonaws.com", "b", true, "", "notamazonaws.com/b/"),
+            ("127.0.0.1:80", "b c", true, "", "127.0.0.1/b%20c/"),
+        ];
+        for (endpoint, bucket, plain, region, expected) in cases {
+            assert_eq!(address(endpoint, bucket, plain, region), expected, "{endpoint} {region}");
+        }
+    }
 }

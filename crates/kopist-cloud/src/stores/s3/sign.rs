@@ -15,6 +15,11 @@ pub(super) const EMPTY_HASH: &str =
 /// In place of the hash of a body that TLS and `Content-MD5` protect already.
 pub(super) const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 
+/// A host, perhaps with a port, as it is sent and so must be signed: the usual port is left out.
+pub(super) fn sent_host(host: &str, tls: bool) -> &str {
+    host.strip_suffix(if tls { ":443" } else { ":80" }).unwrap_or(host)
+}
+
 /// Who signs.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
