@@ -174,6 +174,11 @@ impl Site {
         Self { settings: Settings { address, ..self.settings }, ..self.clone() }
     }
 
+    /// The store as those ask it whose credentials are these settings.
+    pub(crate) fn with(self, credentials: &'static str) -> Self {
+        Self { settings: Settings { credentials, ..self.settings }, ..self }
+    }
+
     /// There are no credentials; `message` says where they were looked for.
     pub(crate) fn no_credentials(&self, message: &str) -> BlobError {
         BlobError::InvalidCredentials {

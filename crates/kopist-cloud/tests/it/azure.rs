@@ -34,6 +34,7 @@ fn shared_access_signatures_are_enough() {
     let reading = server.signature("rl");
     let text = failure("azureBlob", with(&reading));
     assert!(text.contains("--sas-token") && text.contains("--container"), "{text}");
+    assert!(!text.contains("--storage-key") && !text.contains("--tenant-id"), "{text}");
     let secret = reading.rsplit_once("sig=").unwrap().1;
     assert!(!text.contains(secret), "{text}");
     let text = failure("azureBlob", with(&all.replace("sig=", "sig=AAAA")));

@@ -40,6 +40,7 @@ impl Api {
         let site = Site { kind: KIND, name, settings: SETTINGS, roots };
         let endpoint = config.endpoint();
         let identity = Identity::new(config, &site)?;
+        let site = site.with(identity.setting());
         let client = Client::new(&endpoint, &Trust::System, site)?;
         Ok(Self { client, identity, endpoint, container: encode_segment(&config.container) })
     }

@@ -113,8 +113,27 @@ impl Identity {
             .unwrap_or_else(|| "https://login.microsoftonline.com".to_owned());
         let authority = authority.trim_end_matches('/');
         let url = format!("{authority}/{}/oauth2/v2.0/token", config.tenant_id);
-        let source = TokenSource::new(url, &config.client_id, proof, site.clone());
-        Ok(Self::Token(Box::new(source)))
+        let site = site.clone().with(proof.setting());
+        Ok(Self::Token(Box::new(TokenSource::new(url, &config.client_id, proof, site))))
+    }
+
+    /// What to check when we are refused.
+    pub(super) fn setting(&self) -> &'static str {
+        match self {
+            Self::Sas(_) => "--sas-token",
+            Self::Key { .. } => "--storage-account and --storage-key",
+            Self::Token(source) => source.proof.setting(),
+        }
+    }
+}
+
+impl Proof {
+    fn setting(&self) -> &'static str {
+        match self {
+            Self::Secret(_) => "--tenant-id, --client-id and --client-secret",
+            Self::FederatedFile(_) => "--tenant-id, --client-id and --azure-federated-token-file",
+            Self::Certificate { .. } => "--tenant-id, --client-id and --client-cert",
+        }
     }
 }
 

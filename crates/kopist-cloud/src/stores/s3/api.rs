@@ -10,6 +10,7 @@ use super::config::Config;
 use super::credentials::{Credentials, environment};
 use super::sign::{Draft, EMPTY_HASH, Keys, Scope, UNSIGNED, sent_host, sign};
 use crate::http::{Answer, Ask, Client, Request, encode_path, encode_query};
+use crate::settings::is_sendable;
 use crate::site::{Meaning, Refusal, Site};
 use crate::xml::Element;
 
@@ -42,6 +43,9 @@ impl Api {
                 "endpoint {:?} must be a host name, perhaps with a port, without a scheme or path",
                 config.endpoint
             )));
+        }
+        if !is_sendable(&config.region) {
+            return Err(site.invalid("--region has a character that no region has"));
         }
         let tls = !config.do_not_use_tls;
         let endpoint = sent_host(&config.endpoint, tls);
@@ -286,6 +290,14 @@ mod tests {
         let config = Config::from_storage(&StorageConfig::new("s3", config)).unwrap();
         let (host, path) = Api::new(&config, site()).unwrap().address(region);
         format!("{host}{path}")
+    }
+
+    #[test]
+    fn a_region_that_cannot_be_sent_is_refused() {
+        let config = json!({"bucket": "b", "endpoint": "e", "region": "eu-west-1\n"});
+        let config = Config::from_storage(&StorageConfig::new("s3", config)).unwrap();
+        let text = Api::new(&config, site()).unwrap_err().to_string();
+        assert!(text.contains("--region"), "{text}");
     }
 
     #[test]

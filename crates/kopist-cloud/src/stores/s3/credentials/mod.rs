@@ -20,7 +20,7 @@ use super::sign::Keys;
 use crate::http::Trust;
 use crate::renewed::{Lent, Renewed};
 use crate::settings::is_sendable;
-use crate::site::{Settings, Site};
+use crate::site::Site;
 use nearby::{Container, Machine};
 use sts::{Role, WebIdentity};
 
@@ -112,9 +112,8 @@ impl Credentials {
         variable: Variables<'_>,
     ) -> Result<Self, BlobError> {
         let source = Source::find(config, variable);
-        let settings =
-            Settings { credentials: source.setting(site.settings.credentials), ..site.settings };
-        let site = Site { settings, ..site };
+        let setting = source.setting(site.settings.credentials);
+        let site = site.with(setting);
         if let Source::Configured(keys) | Source::Environment(keys) | Source::Role { keys, .. } =
             &source
             && !are_sendable(keys)
