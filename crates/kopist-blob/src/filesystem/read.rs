@@ -23,7 +23,10 @@ pub(super) fn read(path: &Path, id: &BlobId, range: ByteRange) -> Result<Bytes, 
     if offset.checked_add(length).is_none_or(|end| end > size) {
         return Err(outside(size));
     }
-    let mut data = Vec::with_capacity(length as usize);
+    let mut data = Vec::new();
+    // A sparse file may be larger than any memory.
+    let room = usize::try_from(length).map_err(|_| failed(Errno::NOMEM))?;
+    data.try_reserve_exact(room).map_err(|_| failed(Errno::NOMEM))?;
     while (data.len() as u64) < length {
         let at = offset + data.len() as u64;
         match rustix::io::pread(&file, spare_capacity(&mut data), at) {
@@ -33,7 +36,7 @@ pub(super) fn read(path: &Path, id: &BlobId, range: ByteRange) -> Result<Bytes, 
         }
     }
     // The buffer may have more room than was asked for.
-    data.truncate(length as usize);
+    data.truncate(room);
     Ok(Bytes::from(data))
 }
 

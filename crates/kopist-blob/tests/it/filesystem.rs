@@ -286,3 +286,20 @@ fn names_that_are_no_text_or_no_blob_are_ignored() {
     std::fs::create_dir(dir.path().join("c.f")).unwrap();
     assert_eq!(ids(&store, ""), ["a"]);
 }
+
+/// The size of a file is what somebody says; here it is more than any address.
+#[test]
+fn a_file_larger_than_memory_is_an_error() {
+    let Ok(dir) = tempfile::tempdir_in("/dev/shm") else {
+        eprintln!("skipped: no place for a very large sparse file");
+        return;
+    };
+    let store = create(dir.path());
+    put(&store, PACK);
+    let file = std::fs::OpenOptions::new().write(true).open(store.file_of(&PACK.into()).unwrap());
+    file.unwrap().set_len(1 << 48).unwrap();
+    let error = store.get(&PACK.into(), ByteRange::Full).unwrap_err();
+    assert!(matches!(error, BlobError::Io { .. }), "{error}");
+    let range = ByteRange::Bounded { offset: 0, length: 4 };
+    assert_eq!(&store.get(&PACK.into(), range).unwrap()[..], &PACK.as_bytes()[..4]);
+}
