@@ -96,6 +96,25 @@ pub fn open_store(config: &LocalConfig) -> Result<Arc<dyn BlobStore>, CommandErr
     kopist_cloud::connect(storage, &options).context("cannot open storage")
 }
 
+/// The limits in force: those of `repository throttle set`, or else those of the storage.
+pub fn limits_in_force(config: &LocalConfig) -> Result<ThrottlingLimits, CommandError> {
+    if let Some(set) = &config.client.throttling {
+        return Ok(set.clone());
+    }
+    let Some(storage) = &config.storage else { return Ok(ThrottlingLimits::default()) };
+    let own = Limits::from_storage(storage).context("error reading limits")?;
+    Ok(ThrottlingLimits {
+        reads_per_second: own.reads_per_second,
+        writes_per_second: own.writes_per_second,
+        lists_per_second: own.lists_per_second,
+        max_upload_speed_bytes_per_second: own.upload_bytes_per_second,
+        max_download_speed_bytes_per_second: own.download_bytes_per_second,
+        concurrent_reads: own.concurrent_reads.into(),
+        concurrent_writes: own.concurrent_writes.into(),
+        ..ThrottlingLimits::default()
+    })
+}
+
 /// The limits of `repository throttle set`, which replace those of the storage.
 fn limits(set: &ThrottlingLimits) -> Limits {
     let count = |number: i64| u32::try_from(number).unwrap_or(0);

@@ -277,6 +277,8 @@ const THE_REPOSITORY_AND_ITS_CONNECTION: &[Row] = &[
     changes("repository throttle set --upload-bytes-per-second=unlimited --concurrent-reads=-"),
     fails("repository throttle set --upload-bytes-per-second=fast"),
     fails("repository throttle set --upload-bytes-per-second=-5"),
+    fails("repository throttle set --upload-bytes-per-second=inf"),
+    fails("repository throttle set --read-requests-per-second=nan"),
     fails("repository throttle set --concurrent-reads=-5"),
     changes("repository set-parameters --max-pack-size-mb=30 --epoch-advance-on-count=19"),
     changes("repository set-parameters --epoch-min-duration=12h --epoch-refresh-frequency=10m"),

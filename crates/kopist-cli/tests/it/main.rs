@@ -6,3 +6,4 @@ mod errors;
 mod parity;
 mod surface;
 mod sync;
+mod throttle;

@@ -26,7 +26,7 @@ pub(super) static COMMAND: Command =
 
 fn get(app: &App, matches: &Matches) -> Outcome {
     session::read(app, |session| {
-        let limits = session.config.client.throttling.clone().unwrap_or_default();
+        let limits = session::limits_in_force(&session.config)?;
         let output = JsonOutput::new(matches);
         if output.json {
             return output.print(&app.console, &limits);
@@ -55,7 +55,7 @@ fn set(app: &App, matches: &Matches) -> Outcome {
     session::read(app, |_| {
         let path = &app.globals.config_file;
         let mut config = LocalConfig::load(path)?;
-        let mut limits = config.client.throttling.take().unwrap_or_default();
+        let mut limits = session::limits_in_force(&config)?;
         if change(app, matches, &mut limits)? == 0 {
             app.info("No changes made.");
             return Ok(());
@@ -89,7 +89,7 @@ fn change(
         ("write-requests-per-second", "writes per second", &mut limits.writes_per_second, false),
         ("list-requests-per-second", "lists per second", &mut limits.lists_per_second, false),
     ] {
-        let Some(value) = limit::<f64>(app, matches, flag, what)? else { continue };
+        let Some(value) = limit(app, matches, flag, what, f64::MAX)? else { continue };
         changes += 1;
         *field = value;
         if value != 0.0 {
@@ -101,7 +101,7 @@ fn change(
         ("concurrent-reads", "concurrent reads", &mut limits.concurrent_reads),
         ("concurrent-writes", "concurrent writes", &mut limits.concurrent_writes),
     ] {
-        let Some(value) = limit::<i64>(app, matches, flag, what)? else { continue };
+        let Some(value) = limit(app, matches, flag, what, i64::MAX)? else { continue };
         changes += 1;
         *field = value;
         if value != 0 {
@@ -111,12 +111,14 @@ fn change(
     Ok(changes)
 }
 
-/// The limit of a flag; zero is none. `None` if the flag is not given.
+/// The limit of a flag; zero is none. `None` if the flag is not given. Neither infinity nor what
+/// is no number can be written to a configuration.
 fn limit<T: std::str::FromStr + Default + PartialOrd>(
     app: &App,
     matches: &Matches,
     flag: &str,
     what: &str,
+    largest: T,
 ) -> Result<Option<T>, CommandError> {
     let Some(text) = matches.non_empty(flag) else { return Ok(None) };
     if text == "unlimited" || text == "-" {
@@ -128,9 +130,9 @@ fn limit<T: std::str::FromStr + Default + PartialOrd>(
         CommandError::new(format!("can't parse the {what} {text}: invalid syntax"))
     };
     let value: T = text.parse().map_err(|_| text_error())?;
-    if value < T::default() {
+    if !(T::default()..=largest).contains(&value) {
         return Err(CommandError::new(format!(
-            "the {what} cannot be negative; 'unlimited' is no limit"
+            "the {what} must be a number that is not negative; 'unlimited' is no limit"
         )));
     }
     Ok(Some(value))
