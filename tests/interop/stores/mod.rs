@@ -161,6 +161,27 @@ fn sftp() {
     });
 }
 
+/// Both programs make the directory of a copy.
+#[test]
+fn a_copy_on_sftp_needs_no_directory() {
+    const TEST: &str = "sync-to sftp with kopia";
+    let Some(server) = Sftp::start(TEST, &["ed25519"]) else { return };
+    let Some(reference) = oracle::find_or_skip(TEST) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for (name, program) in [("kopist", program()), ("kopia", reference)] {
+        let client = Client::new(&program, &folder.path().join(name), PASSWORD);
+        let root = folder.path().join(format!("{name}-root"));
+        std::fs::create_dir(&root).unwrap();
+        let here = Place::new(&["filesystem", "--path", &root.display().to_string()]);
+        here.run(&client, "create");
+        let copy = places::sftp(&server, &format!("{name}/new/copy"));
+        client.ok(&copy.to("sync-to"));
+        client.ok(&copy.to("sync-to"));
+        copy.run(&client, "connect");
+        assert!(server.root.join(name).join("new/copy/kopia.repository.f").is_file(), "{name}");
+    }
+}
+
 #[test]
 fn gcs() {
     let Some(server) = Gcs::start("gcs with kopia, in the past") else { return };

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use kopist_blob::{BlobStore, StorageConfig, filesystem::FilesystemConfig};
+use kopist_blob::{BlobError, BlobStore, StorageConfig, filesystem::FilesystemConfig};
 use kopist_cloud::{ConnectError, ConnectOptions};
 use kopist_repo::{LocalConfig, config::token};
 use secrecy::{ExposeSecret, SecretString};
@@ -26,6 +26,8 @@ use crate::{
 pub(super) enum Purpose {
     /// A repository that exists.
     Connect,
+    /// A copy of a repository, which may begin here.
+    Copy,
     /// A new repository of this format version, 0 being the default.
     Create(i64),
 }
@@ -92,6 +94,15 @@ pub(super) fn open(
 ) -> Result<Arc<dyn BlobStore>, CommandError> {
     let opened = match purpose {
         Purpose::Connect => kopist_cloud::connect(storage, options),
+        Purpose::Copy => match kopist_cloud::connect(storage, options) {
+            // As with kopia, only SFTP makes its directory for a copy.
+            Err(ConnectError::Store(BlobError::Inaccessible { source, .. }))
+                if storage.kind == "sftp" && source.kind() == io::ErrorKind::NotFound =>
+            {
+                kopist_cloud::create(storage, options)
+            }
+            connected => connected,
+        },
         Purpose::Create(_) => kopist_cloud::create(storage, options),
     };
     opened.map_err(|error| match error {

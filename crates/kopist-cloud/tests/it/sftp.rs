@@ -1,15 +1,18 @@
 //! SFTP, on OpenSSH.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use kopist_blob::sharded::Parameters;
-use kopist_blob::{BlobError, BlobId, BlobStore, ByteRange, PutOptions, StorageConfig, list_all};
+use kopist_blob::{
+    BlobError, BlobId, BlobStore, ByteRange, PutOptions, RetryPolicy, StorageConfig, list_all,
+};
 use kopist_cloud::{ConnectError, ConnectOptions, connect};
 use kopist_testkit::servers::{Sftp, find_or_skip, free_port};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::support::{MANY, conforms, failure, make, opens_again};
+use crate::support::{MANY, conforms, failure, make, opens_again, processes};
 
 #[test]
 fn keeps_the_promises_of_stores() {
@@ -76,18 +79,118 @@ fn keys_and_hosts_may_stand_in_the_configuration() {
 fn the_ssh_of_the_system_can_carry_it() {
     let Some(server) = Sftp::start("sftp by command", &["ed25519"]) else { return };
     let Some(_) = find_or_skip("ssh", "sftp by command") else { return };
-    let mut config = server.config("r");
-    config["externalSSH"] = json!(true);
-    config["sshArguments"] = json!(format!(
-        "-p {} -i {} -o UserKnownHostsFile={} -o BatchMode=yes",
-        server.server.port(),
-        server.key.display(),
-        server.known_hosts.display()
-    ));
+    let mut config = by_command(&server, &server.key, &server.known_hosts, "");
     opens_again(&*make("sftp", config.clone()));
     config["sshCommand"] = json!("/nowhere/ssh");
     let text = failure("sftp", config);
     assert!(text.contains("--ssh-command"), "{text}");
+}
+
+/// The settings of a store that the `ssh` of the system reaches with these arguments.
+fn by_command(server: &Sftp, key: &Path, known_hosts: &Path, more: &str) -> Value {
+    let mut config = server.config("r");
+    config["externalSSH"] = json!(true);
+    config["sshArguments"] = json!(format!(
+        "-p {} -i {} -o UserKnownHostsFile={} -o BatchMode=yes -o IdentitiesOnly=yes {more}",
+        server.server.port(),
+        key.display(),
+        known_hosts.display()
+    ));
+    config
+}
+
+/// What will not pass is tried once, and each error names what to change.
+#[test]
+fn the_ssh_of_the_system_tells_why_it_fails() {
+    let Some(server) = Sftp::start("sftp errors by command", &["ed25519"]) else { return };
+    let Some(_) = find_or_skip("ssh", "sftp errors by command") else { return };
+    std::fs::create_dir(server.root.join("r")).unwrap();
+    let other = Sftp::start("sftp errors by command", &["ed25519"]).unwrap();
+    let good = (&server.key, &server.known_hosts);
+    for (name, (key, known_hosts), more, part, lasting) in [
+        ("wrong key", (&other.key, good.1), "", "Permission denied", true),
+        ("unknown host", (good.0, &other.known_hosts), "", "Host key verification failed", true),
+        ("wrong option", good, "-o NoSuchOption=1", "configuration option", true),
+        ("no server", good, "-o ProxyCommand=false", "ended", false),
+    ] {
+        let config = by_command(&server, key, known_hosts, more);
+        let quick = RetryPolicy { attempts: 2, ..RetryPolicy::default() };
+        let options = ConnectOptions { retry: quick, ..ConnectOptions::default() };
+        let error = connect(&StorageConfig::new("sftp", config), &options).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(part) && text.contains("--ssh-args"), "{name}: {text}");
+        let repeated = matches!(&error, ConnectError::Store(BlobError::GaveUp { .. }));
+        assert_eq!(repeated, !lasting, "{name}: {text}");
+    }
+}
+
+#[test]
+fn a_killed_ssh_is_started_again() {
+    let Some(server) = Sftp::start("sftp by command, killed", &["ed25519"]) else { return };
+    let Some(_) = find_or_skip("ssh", "sftp by command, killed") else { return };
+    let config = by_command(&server, &server.key, &server.known_hosts, "");
+    let store = make("sftp", config.clone());
+    opens_again(&*store);
+    // Its command line names this server's key, which no other program has.
+    let ours = processes(&["ssh", server.key.to_str().unwrap()]);
+    assert_eq!(ours.len(), 1, "{ours:?}");
+    for process in ours {
+        rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
+    }
+    opens_again(&*store);
+}
+
+#[test]
+fn a_jump_host_may_stand_between() {
+    let Some(server) = Sftp::start("sftp by a jump host", &["ed25519"]) else { return };
+    let Some(_) = find_or_skip("ssh", "sftp by a jump host") else { return };
+    // Hosts before the last have no arguments but those of a configuration file; and nobody jumps
+    // to a host over itself, unless by another name.
+    let (file, hosts) = (server.folder().join("ssh_config"), server.folder().join("hosts"));
+    let known = std::fs::read_to_string(&server.known_hosts).unwrap();
+    let known = known.clone() + &known.replace("[127.0.0.1]", "[localhost]");
+    std::fs::write(&hosts, known).unwrap();
+    let text = format!(
+        "Host *\nIdentityFile {}\nUserKnownHostsFile {}\nBatchMode yes\n",
+        server.key.display(),
+        hosts.display()
+    );
+    std::fs::write(&file, text).unwrap();
+    let mut config = server.config("r");
+    let port = server.server.port();
+    config["externalSSH"] = json!(true);
+    config["sshArguments"] =
+        json!(format!("-F {} -p {port} -J {}@localhost:{port}", file.display(), server.user()));
+    opens_again(&*make("sftp", config));
+}
+
+/// Such a store can be read, as with kopia.
+#[test]
+fn a_server_that_cannot_replace_files_is_told() {
+    let Some(server) = Sftp::start_without("sftp without renames", "posix-rename") else { return };
+    let store = make("sftp", server.config("r"));
+    std::fs::write(server.root.join("r/p1.f"), b"x").unwrap();
+    assert_eq!(&store.get(&"p1".into(), ByteRange::Full).unwrap()[..], b"x");
+    let error = store.put(&"p2".into(), &[b"x"], &PutOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("posix-rename@openssh.com"), "{error}");
+    assert!(!error.is_retriable() && !matches!(error, BlobError::GaveUp { .. }), "{error}");
+    assert_eq!(list_all(&store, "").unwrap().len(), 1);
+}
+
+/// The server tells the size; memory for it may not be had.
+#[test]
+fn a_file_larger_than_memory_is_an_error() {
+    let Some(server) = Sftp::start("sftp and large files", &["ed25519"]) else { return };
+    let Ok(large) = tempfile::tempdir_in("/dev/shm") else { return };
+    let file = large.path().join("p1.f");
+    std::fs::File::create(&file).unwrap().set_len(1 << 48).unwrap();
+    let store = make("sftp", server.config("r"));
+    std::os::unix::fs::symlink(&file, server.root.join("r/p1.f")).unwrap();
+    std::os::unix::fs::symlink("nowhere", server.root.join("r/p2.f")).unwrap();
+    // A link to nothing is no blob.
+    assert_eq!(list_all(&store, "").unwrap().len(), 1);
+    let error = store.get(&"p1".into(), ByteRange::Full).unwrap_err();
+    assert!(error.to_string().contains("no memory"), "{error}");
 }
 
 #[test]

@@ -84,3 +84,15 @@ pub(crate) fn opens_again(store: &dyn BlobStore) {
     assert_eq!(again.storage_config(), store.storage_config());
     assert_eq!(again.display_name(), store.display_name());
 }
+
+/// The processes whose command lines have all of these words in them.
+pub(crate) fn processes(words: &[&str]) -> Vec<rustix::process::Pid> {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let meant = all.filter(|entry| {
+        let command = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command);
+        words.iter().all(|word| command.contains(word))
+    });
+    let numbers = meant.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    numbers.filter_map(rustix::process::Pid::from_raw).collect()
+}

@@ -188,7 +188,12 @@ pub struct Sftp {
 impl Sftp {
     /// Starts it with the host keys of these kinds.
     pub fn start(test: &str, kinds: &[&str]) -> Option<Self> {
-        Self::start_with(test, kinds, None)
+        Self::start_with(test, kinds, "", None)
+    }
+
+    /// Starts it without what `extension` is for, such as `posix-rename`.
+    pub fn start_without(test: &str, extension: &str) -> Option<Self> {
+        Self::start_with(test, &["ed25519"], &format!("-P {extension}"), None)
     }
 
     /// Starts it with a root that has room for so many bytes.
@@ -198,10 +203,10 @@ impl Sftp {
             skipped(test, "this user may not mount a small disk");
             return None;
         }
-        Self::start_with(test, &["ed25519"], Some(bytes))
+        Self::start_with(test, &["ed25519"], "", Some(bytes))
     }
 
-    fn start_with(test: &str, kinds: &[&str], room: Option<u64>) -> Option<Self> {
+    fn start_with(test: &str, kinds: &[&str], options: &str, room: Option<u64>) -> Option<Self> {
         let program = find_or_skip("sshd", test)?;
         find_or_skip("ssh-keygen", test)?;
         let folder = folder();
@@ -218,7 +223,7 @@ impl Sftp {
             "Port {port}\nListenAddress 127.0.0.1\nPidFile {0}/sshd.pid\n\
              AuthorizedKeysFile {0}/authorized_keys\nStrictModes no\nUsePAM no\n\
              PasswordAuthentication no\nPermitRootLogin yes\nMaxStartups 100\n\
-             Subsystem sftp internal-sftp\n",
+             Subsystem sftp internal-sftp {options}\n",
             base.display()
         );
         let mut known = String::new();

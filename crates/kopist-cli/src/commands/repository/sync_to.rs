@@ -37,7 +37,7 @@ pub(super) static COMMAND: Command =
 fn run(app: &App, matches: &Matches) -> Outcome {
     let chosen = storage::from_flags(app, matches, Purpose::Connect);
     let chosen = chosen.context("can't connect to storage")?;
-    let destination = storage::open(&chosen.storage, &ConnectOptions::default(), Purpose::Connect)
+    let destination = storage::open(&chosen.storage, &ConnectOptions::default(), Purpose::Copy)
         .context("can't connect to storage")?;
     session::read(app, |session| {
         let source = session.repo.store().as_ref();

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use kopist_blob::{BlobError, StorageConfig};
 use serde::Deserialize;
 
@@ -25,6 +27,9 @@ pub(super) struct Config {
     pub(super) ssh_arguments: String,
     #[serde(flatten)]
     pub(super) sharding: Sharding,
+    /// How long the server may say nothing, if not as long as usual. Only tests shorten it.
+    #[serde(skip)]
+    pub(super) silence: Option<Duration>,
 }
 
 const OWN_KEYS: [&str; 12] = [

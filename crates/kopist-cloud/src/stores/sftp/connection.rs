@@ -8,49 +8,28 @@ use kopist_blob::{BlobError, Operation};
 use parking_lot::Mutex;
 use russh::client::{self, Handle};
 use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate, decode_secret_key};
-use russh_sftp::client::RawSftpSession;
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, ChildStderr, Command};
 
 use super::config::{Config, invalid};
 use super::known_hosts::HostKeys;
+use super::session::{Greeting, Session, greet};
 use crate::site::Site;
 
 /// How long making a connection may take.
 const CONNECT: Duration = Duration::from_secs(30);
 
-/// How long an answer may take, in seconds.
-const SILENCE: u64 = 60;
+/// How long the server may say nothing.
+const SILENCE: Duration = Duration::from_mins(1);
 
-/// How often somebody who waits for an answer looks whether there is a connection.
-const LOOK: Duration = Duration::from_millis(500);
+/// How long a command that has failed may take to end.
+const END: Duration = Duration::from_secs(5);
 
-/// A session, and what keeps it alive.
-pub(super) struct Session {
-    pub(super) sftp: RawSftpSession,
-    pub(super) can_sync: bool,
-    pub(super) can_replace: bool,
-    transport: Transport,
-}
+/// How much is kept of what a command says, in bytes.
+const ENOUGH: usize = 4 << 10;
 
-impl Session {
-    /// Ends soon after the connection has.
-    pub(super) async fn lost(&self) {
-        loop {
-            tokio::time::sleep(LOOK).await;
-            if self.transport.has_ended() {
-                return;
-            }
-        }
-    }
-}
-
-impl std::fmt::Debug for Session {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Session")
-    }
-}
-
-enum Transport {
+/// What keeps a session alive.
+pub(super) enum Transport {
     /// Our own SSH.
     Own(Handle<Host>),
     /// A command, which ends when this is dropped.
@@ -58,7 +37,7 @@ enum Transport {
 }
 
 impl Transport {
-    fn has_ended(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         match self {
             Self::Own(handle) => handle.is_closed(),
             Self::Command(child) => !matches!(child.lock().try_wait(), Ok(None)),
@@ -67,7 +46,7 @@ impl Transport {
 }
 
 /// Knows the server by its key.
-struct Host {
+pub(super) struct Host {
     keys: HostKeys,
 }
 
@@ -90,19 +69,20 @@ pub(super) async fn connect(config: &Config, site: &Site) -> Result<Session, Blo
     let connecting = async {
         if config.external_ssh { by_command(config, site).await } else { own(config, site).await }
     };
-    match tokio::time::timeout(CONNECT, connecting).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(network(site, "no answer within 30 seconds", true)),
-    }
+    let (greeting, transport) = match tokio::time::timeout(CONNECT, connecting).await {
+        Ok(outcome) => outcome?,
+        Err(_) => return Err(network(site, "no answer within 30 seconds")),
+    };
+    Ok(Session::new(greeting, transport, config.silence.unwrap_or(SILENCE)))
 }
 
-/// An error of connecting.
-fn network(site: &Site, what: impl std::fmt::Display, retriable: bool) -> BlobError {
+/// An error of connecting that may pass.
+fn network(site: &Site, what: impl std::fmt::Display) -> BlobError {
     let text = format!("{what}; check {} and the network", site.settings.address);
-    site.remote(Operation::Open, &site.target(), retriable, text)
+    site.remote(Operation::Open, &site.target(), true, text)
 }
 
-async fn own(config: &Config, site: &Site) -> Result<Session, BlobError> {
+async fn own(config: &Config, site: &Site) -> Result<(Greeting, Transport), BlobError> {
     let key = config.private_key()?;
     let keys = HostKeys::find(&config.known_hosts()?, &config.host, config.port);
     if keys.is_empty() {
@@ -126,7 +106,7 @@ async fn own(config: &Config, site: &Site) -> Result<Session, BlobError> {
     let address = (config.host.as_str(), config.port);
     let socket = tokio::net::TcpStream::connect(address)
         .await
-        .map_err(|error| network(site, format!("no connection ({error})"), true))?;
+        .map_err(|error| network(site, format!("no connection ({error})")))?;
     // Not worth failing for: it only costs speed.
     let _ = socket.set_nodelay(true);
     let mut handle = client::connect_stream(Arc::new(settings), socket, Host { keys })
@@ -140,13 +120,15 @@ async fn own(config: &Config, site: &Site) -> Result<Session, BlobError> {
                 );
                 site.remote(Operation::Open, &site.target(), false, text)
             }
-            error => network(site, format!("no understanding ({error})"), true),
+            error => network(site, format!("no understanding ({error})")),
         })?;
     log_in(config, site, &mut handle, key).await?;
-    let failed = |error: russh::Error| network(site, format!("no SFTP ({error})"), true);
+    let failed = |error: russh::Error| network(site, format!("no SFTP ({error})"));
     let channel = handle.channel_open_session().await.map_err(failed)?;
     channel.request_subsystem(true, "sftp").await.map_err(failed)?;
-    start(RawSftpSession::new(channel.into_stream()), Transport::Own(handle), site).await
+    let greeting = greet(channel.into_stream());
+    let greeting = greeting.await.map_err(|error| network(site, format!("no SFTP ({error})")))?;
+    Ok((greeting, Transport::Own(handle)))
 }
 
 async fn log_in(
@@ -155,7 +137,7 @@ async fn log_in(
     handle: &mut Handle<Host>,
     key: Option<crate::settings::Secret>,
 ) -> Result<(), BlobError> {
-    let failed = |error: russh::Error| network(site, format!("logging in failed ({error})"), true);
+    let failed = |error: russh::Error| network(site, format!("logging in failed ({error})"));
     let outcome = match key {
         None => {
             let password = config.password.expose();
@@ -184,7 +166,7 @@ async fn log_in(
 }
 
 /// The command of the user, as kopia calls it: `<command> <arguments…> <user>@<host> -s sftp`.
-async fn by_command(config: &Config, site: &Site) -> Result<Session, BlobError> {
+async fn by_command(config: &Config, site: &Site) -> Result<(Greeting, Transport), BlobError> {
     let program = if config.ssh_command.is_empty() { "ssh" } else { &config.ssh_command };
     let mut child = Command::new(program)
         .args(config.ssh_arguments.split(' ').filter(|word| !word.is_empty()))
@@ -192,29 +174,72 @@ async fn by_command(config: &Config, site: &Site) -> Result<Session, BlobError> 
         .args(["-s", "sftp"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| invalid(format!("--ssh-command, {program}, cannot be run: {error}")))?;
-    let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-        return Err(network(site, "the ssh command has no pipes", false));
+    let (Some(input), Some(output), Some(errors)) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
+        return Err(network(site, "the ssh command has no pipes"));
     };
-    let stream = tokio::io::join(output, input);
-    start(RawSftpSession::new(stream), Transport::Command(Mutex::new(child)), site).await
+    let said = Arc::new(Mutex::new(String::new()));
+    let listening = tokio::spawn(listen(errors, Arc::clone(&said)));
+    match greet(tokio::io::join(output, input)).await {
+        Ok(greeting) => Ok((greeting, Transport::Command(Mutex::new(child)))),
+        Err(error) => {
+            // Why shows when it has ended. One that does not is killed, and others that it has
+            // started may keep its voice.
+            let status = tokio::time::timeout(END, child.wait()).await;
+            let _ = tokio::time::timeout(END, listening).await;
+            let ended = match status {
+                Ok(Ok(status)) => format!("the ssh command ended ({status})"),
+                _ => format!("the ssh command does not speak SFTP ({error})"),
+            };
+            Err(refused(site, &ended, said.lock().trim()))
+        }
+    }
 }
 
-async fn start(
-    sftp: RawSftpSession,
-    transport: Transport,
-    site: &Site,
-) -> Result<Session, BlobError> {
-    sftp.set_timeout(SILENCE);
-    let version =
-        sftp.init().await.map_err(|error| network(site, format!("no SFTP ({error})"), true))?;
-    let offers = |name: &str| version.extensions.contains_key(name);
-    Ok(Session {
-        sftp,
-        can_sync: offers("fsync@openssh.com"),
-        can_replace: offers("posix-rename@openssh.com"),
-        transport,
-    })
+/// Shows what the command says, and keeps the beginning.
+async fn listen(errors: ChildStderr, said: Arc<Mutex<String>>) {
+    let mut errors = BufReader::new(errors);
+    let mut line = Vec::new();
+    while let Ok(1..) = errors.read_until(b'\n', &mut line).await {
+        let text = String::from_utf8_lossy(&line).trim().to_owned();
+        line.clear();
+        if !text.is_empty() {
+            tracing::warn!("ssh: {text}");
+            let mut said = said.lock();
+            if said.len() < ENOUGH {
+                said.push_str(&text);
+                said.push('\n');
+            }
+        }
+    }
+}
+
+/// Why the command has not reached the server. OpenSSH has one exit status for all reasons; only
+/// its words tell them apart.
+fn refused(site: &Site, ended: &str, said: &str) -> BlobError {
+    const COMMAND: &str = "--ssh-args and --ssh-command";
+    let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    let text = match said.lines().last() {
+        Some(last) => format!("{ended}: {last}"),
+        None => ended.to_owned(),
+    };
+    if says(&["Permission denied", "Too many authentication failures"]) {
+        return BlobError::InvalidCredentials {
+            store: site.name.clone(),
+            message: format!("{text}; check --username, {COMMAND}"),
+        };
+    }
+    let lasting = says(&[
+        "Host key verification failed",
+        "configuration option",
+        "unknown option",
+        "illegal option",
+    ]);
+    let text = format!("{text}; check --host, {COMMAND}");
+    site.remote(Operation::Open, &site.target(), !lasting, text)
 }

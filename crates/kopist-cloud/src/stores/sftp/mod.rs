@@ -6,6 +6,7 @@
 //! * [`config`]: the settings;
 //! * [`known_hosts`]: which key the server must have;
 //! * [`connection`]: from settings to a session, by our own SSH or by a command;
+//! * [`session`]: requests, answers, and how long these may take;
 //! * [`tree`]: files as requests.
 //!
 //! Facts: kopia:repo/blob/sftp. What differs: a file is synced before it gets its name, if the
@@ -15,6 +16,9 @@
 mod config;
 mod connection;
 mod known_hosts;
+mod session;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::sync::Arc;

@@ -1,20 +1,18 @@
 use std::fmt;
 use std::path::PathBuf;
-use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::{Either, select};
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use kopist_blob::{BlobError, BlobId, ByteRange, Capacity, Operation, Target};
 use parking_lot::Mutex;
 use russh_sftp::client::error::Error;
-use russh_sftp::protocol::{FileAttributes, OpenFlags, Packet, StatusCode};
+use russh_sftp::protocol::{FileAttributes, OpenFlags, StatusCode};
 use tokio::runtime::Runtime;
 
 use super::config::{Config, KIND, invalid};
-use super::connection::{Session, connect};
+use super::connection::connect;
+use super::session::Session;
 use crate::ExtraRoots;
 use crate::site::{Settings, Site};
 use crate::stores::sharded::{Entry, Stat, Tree};
@@ -25,12 +23,6 @@ const SETTINGS: Settings = Settings {
     credentials: "--username, --keyfile or --key-data, or --sftp-password",
     place: "--path",
 };
-
-/// Bytes of one request: every server takes that many.
-const CHUNK: usize = 32 << 10;
-
-/// Requests of one read or write that wait for their answers at the same time.
-const OUTSTANDING: usize = 64;
 
 /// Files on a machine that has an SSH server.
 pub(super) struct SftpTree {
@@ -60,7 +52,7 @@ impl Drop for Open<'_> {
             return;
         }
         self.tree.runtime.spawn(async move {
-            if let Err(error) = session.sftp.close(handle).await {
+            if let Err(error) = session.answer(session.sftp.close(handle)).await {
                 tracing::debug!(%error, "a remote file cannot be closed");
             }
         });
@@ -102,19 +94,13 @@ impl SftpTree {
         self.runtime.block_on(future)
     }
 
-    /// Waits for answers of the server, as long as there is a connection. What is asked just when
-    /// it ends is never answered (russh-sftp forgets whoever waits before it refuses to send).
+    /// Waits for answers of the server.
     fn ask<T>(
         &self,
         session: &Session,
         question: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        self.wait(async {
-            match select(pin!(question), pin!(session.lost())).await {
-                Either::Left((answer, _)) => answer,
-                Either::Right(_) => Err(Error::IO("it has ended".to_owned())),
-            }
-        })
+        self.wait(session.answer(question))
     }
 
     /// The connection, made if there is none.
@@ -278,71 +264,6 @@ impl SftpTree {
         Ok(())
     }
 
-    /// Reads up to `length` bytes; fewer if the file ends before.
-    fn read_from(&self, file: &Open<'_>, offset: u64, length: u64) -> Result<Vec<u8>, Error> {
-        let sftp = &file.session.sftp;
-        let handle = file.handle.as_str();
-        let chunks = length.div_ceil(CHUNK as u64);
-        let parts = stream::iter(0..chunks).map(|number| async move {
-            let start = number * CHUNK as u64;
-            let wanted = (length - start).min(CHUNK as u64) as usize;
-            let mut data = Vec::new();
-            // A server may answer with less than was asked for.
-            while data.len() < wanted {
-                let at = offset + start + data.len() as u64;
-                match sftp.read(handle, at, (wanted - data.len()) as u32).await {
-                    Ok(part) if part.data.is_empty() => break,
-                    Ok(part) if data.is_empty() => data = part.data,
-                    Ok(part) => data.extend_from_slice(&part.data),
-                    Err(Error::Status(status)) if status.status_code == StatusCode::Eof => break,
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok((data.len() == wanted, data))
-        });
-        self.ask(&file.session, async {
-            let mut parts = std::pin::pin!(parts.buffered(OUTSTANDING));
-            let mut all = Vec::with_capacity(length as usize);
-            while let Some((whole, part)) = parts.try_next().await? {
-                all.extend_from_slice(&part);
-                if !whole {
-                    break;
-                }
-            }
-            Ok(all)
-        })
-    }
-
-    fn write_to(&self, file: &Open<'_>, data: &[&[u8]]) -> Result<(), Error> {
-        let sftp = &file.session.sftp;
-        let handle = file.handle.as_str();
-        let mut offset = 0_u64;
-        let chunks = data.iter().flat_map(|part| part.chunks(CHUNK)).map(|chunk| {
-            let at = offset;
-            offset += chunk.len() as u64;
-            (at, chunk)
-        });
-        let writes = stream::iter(chunks).map(|(at, chunk)| sftp.write(handle, at, chunk.to_vec()));
-        let all = writes.buffer_unordered(OUTSTANDING).try_for_each(|_| std::future::ready(Ok(())));
-        self.ask(&file.session, all)
-    }
-
-    fn replace(&self, session: &Session, from: &str, to: &str) -> Result<(), Error> {
-        if !session.can_replace {
-            return self.ask(session, session.sftp.rename(from, to)).map(drop);
-        }
-        let mut names = Vec::with_capacity(from.len() + to.len() + 8);
-        for name in [from, to] {
-            names.extend_from_slice(&(name.len() as u32).to_be_bytes());
-            names.extend_from_slice(name.as_bytes());
-        }
-        match self.ask(session, session.sftp.extended("posix-rename@openssh.com", names))? {
-            Packet::Status(status) if status.status_code == StatusCode::Ok => Ok(()),
-            Packet::Status(status) => Err(status.into()),
-            _ => Err(Error::UnexpectedPacket),
-        }
-    }
-
     /// Writes and syncs a new file, and says what it has become.
     fn fill(
         &self,
@@ -352,7 +273,7 @@ impl SftpTree {
     ) -> Result<FileAttributes, Error> {
         let sftp = &file.session.sftp;
         let handle = file.handle.as_str();
-        self.write_to(file, data)?;
+        self.wait(file.session.write(handle, data))?;
         if let Some(time) = time {
             let seconds = u32::try_from(time.as_second()).unwrap_or_default();
             let times = FileAttributes {
@@ -362,14 +283,7 @@ impl SftpTree {
             };
             self.ask(&file.session, sftp.fsetstat(handle, times))?;
         }
-        self.ask(&file.session, async {
-            let sync = async {
-                if file.session.can_sync { sftp.fsync(handle).await.map(drop) } else { Ok(()) }
-            };
-            let (synced, stat) = futures_util::join!(sync, sftp.fstat(handle));
-            synced?;
-            Ok(stat?.attrs)
-        })
+        self.wait(file.session.sync(handle))
     }
 }
 
@@ -402,7 +316,15 @@ impl Tree for SftpTree {
                 return Err(outside(size));
             }
         }
-        let data = self.read_from(&file, offset, length).map_err(failed)?;
+        let mut data = Vec::new();
+        // The server may say any size.
+        let room = usize::try_from(length).ok();
+        if room.is_none_or(|room| data.try_reserve_exact(room).is_err()) {
+            let text = format!("there is no memory for its {length} bytes");
+            return Err(self.site.remote(Operation::Get, &target, false, text));
+        }
+        let read = session.read(&file.handle, offset, length, &mut data);
+        self.wait(read).map_err(failed)?;
         if (data.len() as u64) < length {
             return Err(outside(size().map_err(failed)?));
         }
@@ -427,6 +349,13 @@ impl Tree for SftpTree {
         let target = Target::from(id);
         let session = self.session()?;
         let failed = |error| self.failed(&session, error, Operation::Put, &target);
+        if let Some(extension) = session.missing() {
+            let text = format!(
+                "the server lacks {extension}, without which no file can be replaced by \
+                 another; kopia needs it too"
+            );
+            return Err(self.site.remote(Operation::Put, &target, false, text));
+        }
         let random = getrandom::u64()
             .map_err(|error| self.site.remote(Operation::Put, &target, false, error.to_string()))?;
         let temporary = format!("{path}.tmp.{random:016x}");
@@ -442,7 +371,7 @@ impl Tree for SftpTree {
         let written = self.fill(&file, data, time).and_then(|attributes| {
             let handle = std::mem::take(&mut file.handle);
             self.ask(&session, session.sftp.close(handle))?;
-            self.replace(&session, &self.full(&temporary), &self.full(path))?;
+            self.wait(session.replace(&self.full(&temporary), &self.full(path)))?;
             Ok(attributes)
         });
         written.map(|attributes| stat_of(&attributes)).map_err(|error| {
@@ -481,10 +410,12 @@ impl Tree for SftpTree {
         let session = self.session()?;
         let failed = |error| self.failed(&session, error, Operation::List, &target);
         let opened = match self.ask(&session, session.sftp.opendir(self.full(path))) {
+            // Nobody removes directories, so a part of the tree may be missing for a while.
             Err(Error::Status(status))
                 if status.status_code == StatusCode::NoSuchFile && !path.is_empty() =>
             {
-                return Ok(Vec::new());
+                let text = "the directory was listed and is gone".to_owned();
+                return Err(self.site.remote(Operation::List, &target, true, text));
             }
             opened => opened.map_err(failed)?,
         };
@@ -506,8 +437,14 @@ impl Tree for SftpTree {
                     // A link to a file is a blob; links to directories are not entered.
                     let full = format!("{}/{}", self.full(path), found.filename);
                     match self.ask(&session, session.sftp.stat(full)) {
-                        Ok(target) if !target.attrs.is_dir() => attributes = target.attrs,
-                        _ => continue,
+                        Ok(target) if target.attrs.is_dir() => continue,
+                        Ok(target) => attributes = target.attrs,
+                        Err(Error::Status(status))
+                            if status.status_code == StatusCode::NoSuchFile =>
+                        {
+                            continue;
+                        }
+                        Err(error) => return Err(failed(error)),
                     }
                 }
                 let file = (!attributes.is_dir()).then(|| stat_of(&attributes));
