@@ -1,12 +1,15 @@
 //! rclone, with a directory as its remote.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
 use kopist_blob::{BlobError, BlobStore, PutOptions, RetryPolicy, StorageConfig, list_all};
 use kopist_cloud::{ConnectOptions, create};
 use kopist_testkit::proxy::{Faults, Proxy};
-use kopist_testkit::servers::{S3, find_or_skip};
+use kopist_testkit::servers::{S3, find, find_or_skip};
 use serde_json::{Value, json};
 
-use crate::support::{conforms_but, failure, lists_many, make, opens_again};
+use crate::support::{conforms_but, failure, lists_many, make, opens_again, processes};
 
 fn config(path: &std::path::Path) -> Value {
     json!({
@@ -57,15 +60,64 @@ fn it_ends_with_the_store() {
     let marker = folder.path().join("marker-of-this-test");
     let store = make("rclone", config(&marker));
     store.put(&"p1".into(), &[b"x"], &PutOptions::default()).unwrap();
-    let running = || {
-        std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
-            let command = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            String::from_utf8_lossy(&command).contains(marker.to_str().unwrap())
-        })
-    };
+    let running = || !processes(&[marker.to_str().unwrap()]).is_empty();
     assert!(running());
     store.close().unwrap();
     assert!(!running());
+}
+
+/// As when it has used up the memory that it may have.
+#[test]
+fn a_killed_rclone_is_started_again() {
+    let Some(_) = find_or_skip("rclone", "rclone killed") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let store = make("rclone", config(folder.path()));
+    let put = |n: u8| {
+        store.put(&format!("p{n}").as_str().into(), &[&[n]], &PutOptions::default()).unwrap();
+    };
+    put(0);
+    for n in 1..3 {
+        let ours = processes(&["serve", folder.path().to_str().unwrap()]);
+        assert_eq!(ours.len(), 1);
+        rustix::process::kill_process(ours[0], rustix::process::Signal::KILL).unwrap();
+        put(n);
+    }
+    assert_eq!(list_all(&store, "p").unwrap().len(), 3);
+}
+
+/// A program that fails so often, with these last words, before it is rclone.
+fn failing(folder: &Path, times: usize, words: &str) -> Value {
+    let program = folder.join("rclone.sh");
+    let rclone = find("rclone").unwrap();
+    let count = folder.join("count");
+    std::fs::write(&count, "").unwrap();
+    let text = format!(
+        "#!/bin/sh\nif [ $(wc -c < {0}) -lt {times} ]; then printf x >> {0}; \
+         echo \"CRITICAL: {words}\" >&2; exit 1; fi\nexec {1} \"$@\"\n",
+        count.display(),
+        rclone.display()
+    );
+    std::fs::write(&program, text).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut config = config(&folder.join("r"));
+    config["rcloneExe"] = json!(program);
+    config
+}
+
+/// Names that cannot be asked for yet may pass, a remote that nobody knows does not.
+#[test]
+fn a_start_that_fails_is_repeated() {
+    let Some(_) = find_or_skip("rclone", "rclone starts badly") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let words = "Failed to create file system: dial tcp: lookup s3: no such host";
+    opens_again(&*make("rclone", failing(folder.path(), 2, words)));
+    let started = || std::fs::read(folder.path().join("count")).unwrap().len();
+    for (words, expected) in [(words, 10), ("didn't find section in config file", 1)] {
+        let storage = StorageConfig::new("rclone", failing(folder.path(), 99, words));
+        let text = create(&storage, &ConnectOptions::default()).unwrap_err().to_string();
+        assert!(text.contains(words), "{text}");
+        assert_eq!(started(), expected, "{text}");
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(super) struct Config {
     pub(super) rclone_exe: String,
     pub(super) rclone_args: Vec<String>,
     /// `NAME=value`; if there is any, rclone gets no other variables.
-    pub(super) rclone_env: Vec<String>,
+    pub(super) rclone_env: Vec<Secret>,
     #[serde(deserialize_with = "go_duration")]
     pub(super) startup_timeout: Duration,
     pub(super) debug: bool,
@@ -68,6 +68,7 @@ mod tests {
     fn what_kopia_writes_is_read() {
         let config = json!({
             "remotePath": "r:p", "rcloneArgs": ["-v"], "startupTimeout": "20s",
+            "rcloneEnv": ["KEY=hunter2"],
             "embeddedConfig": "[r]\npass = hunter2", "atomicWrites": true, "dirShards": null,
         });
         let config = Config::from_storage(&StorageConfig::new(KIND, config)).unwrap();

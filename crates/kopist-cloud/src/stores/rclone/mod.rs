@@ -3,14 +3,16 @@
 //!
 //! The server speaks TLS with a certificate and a password that are made for it, so that other
 //! users of the machine can neither read nor write through it. If it ends, it is started again;
-//! when the store is closed or dropped, it is killed.
+//! when the store is closed or dropped, it is killed, and also when we are.
 //!
 //! * [`config`]: the settings;
+//! * [`folder`]: where rclone finds what it must not be told on its command line;
 //! * [`process`]: starting, watching, ending rclone.
 //!
 //! Facts: kopia:repo/blob/rclone.
 
 mod config;
+mod folder;
 mod process;
 
 use std::sync::Arc;
@@ -37,7 +39,7 @@ pub(super) fn open(
     let roots = context.roots.clone();
     let tree = RcloneTree { config, name: name.clone(), roots, process: Mutex::default() };
     // What is wrong with the program or the remote shows now.
-    tree.process()?;
+    context.attempts.run(|| tree.process())?;
     Ok(Arc::new(ShardedStore::new(tree, storage, name, &sharding, context)))
 }
 

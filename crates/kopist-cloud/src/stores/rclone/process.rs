@@ -20,6 +20,7 @@ use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
 
 use super::config::{Config, KIND};
+use super::folder::Folder;
 use crate::ExtraRoots;
 use crate::http::{Client, Request, Trust};
 use crate::settings::Secret;
@@ -49,7 +50,7 @@ pub(super) struct Process {
     control_url: String,
     authorization: Secret,
     child: Mutex<Child>,
-    _folder: tempfile::TempDir,
+    _folder: Folder,
 }
 
 impl Drop for Process {
@@ -65,8 +66,8 @@ impl Drop for Process {
 enum Said {
     Files(String),
     Control(String),
-    /// It has nothing more to say; this was the last line.
-    End(String),
+    /// Something else.
+    Line(String),
 }
 
 impl Process {
@@ -80,26 +81,22 @@ impl Process {
         let site = Site { kind: KIND, name: name.to_owned(), settings: SETTINGS, roots: ours };
         let cannot =
             |what: &dyn std::fmt::Display| site.invalid(format!("cannot start rclone: {what}"));
-        let folder = tempfile::Builder::new()
-            .prefix("kopist-rclone")
-            .tempdir()
-            .map_err(|error| cannot(&error))?;
+        let folder = Folder::make().map_err(|error| cannot(&error))?;
         let user = format!("u{}", random().map_err(|error| cannot(&error))?);
         let password = format!("p{}", random().map_err(|error| cannot(&error))?);
         let fingerprint = prepare(folder.path(), config, &user, &password, roots)
             .map_err(|error| cannot(&error))?;
-        let mut child = command(config, folder.path(), roots).spawn().map_err(|error| {
-            site.invalid(format!("--rclone-exe, {}, cannot be run: {error}", config.program()))
-        })?;
         let behind = Arc::new(Behind::default());
-        let said = listen(&mut child, config.debug, Arc::clone(&behind));
+        let command = command(config, folder.path(), roots);
+        let (mut child, said) = spawn(command, config.debug, Arc::clone(&behind))
+            .map_err(|error| cannot_run(config, &site, &error))?;
         let (files_url, control_url) = match addresses(&said, config) {
             Ok(found) => found,
-            Err(what) => {
+            Err(failure) => {
                 // Nothing is left behind when it does not start as it should.
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(cannot(&what));
+                return Err(failure.told(&site));
             }
         };
         let password = Secret::from(password);
@@ -203,7 +200,7 @@ fn command(config: &Config, folder: &Path, roots: &ExtraRoots) -> Command {
     command.args(["--stats-one-line-date-format=STATS:KOPIA", "--vfs-write-back=0s"]);
     if !config.rclone_env.is_empty() {
         command.env_clear();
-        command.envs(config.rclone_env.iter().filter_map(|pair| pair.split_once('=')));
+        command.envs(config.rclone_env.iter().filter_map(|pair| pair.expose().split_once('=')));
     }
     if !roots.is_empty() {
         command.env(ROOT_FOLDERS, root_folders(config, folder));
@@ -217,7 +214,7 @@ fn command(config: &Config, folder: &Path, roots: &ExtraRoots) -> Command {
 /// Where rclone looks for authorities: as without us, and in a folder of ours. (Its own option
 /// `--ca-cert` would replace the others.)
 fn root_folders(config: &Config, folder: &Path) -> OsString {
-    let mut given = config.rclone_env.iter().filter_map(|pair| pair.split_once('='));
+    let mut given = config.rclone_env.iter().filter_map(|pair| pair.expose().split_once('='));
     let given = given.rfind(|(name, _)| *name == ROOT_FOLDERS);
     let usual = match given {
         Some((_, value)) => Some(value.into()),
@@ -230,38 +227,67 @@ fn root_folders(config: &Config, folder: &Path) -> OsString {
     folders
 }
 
-/// Reads what rclone prints, as long as it prints, so that it never waits for us.
-fn listen(child: &mut Child, debug: bool, behind: Arc<Behind>) -> Receiver<Said> {
-    let (sender, receiver) = channel();
-    if let Some(stderr) = child.stderr.take() {
-        std::thread::spawn(move || report(stderr, debug, &behind, &sender));
-    }
-    receiver
+/// Starts rclone, and a thread that reads what it prints, as long as it prints, so that it never
+/// waits for us. On Linux the kernel ends rclone with the thread that has started it; so that is
+/// this one, which ends before rclone only if we are killed.
+fn spawn(
+    mut command: Command,
+    debug: bool,
+    behind: Arc<Behind>,
+) -> std::io::Result<(Child, Receiver<Said>)> {
+    let (started, child) = channel();
+    let (sender, said) = channel();
+    std::thread::Builder::new().name("rclone".to_owned()).spawn(move || {
+        end_with_this_thread(&mut command);
+        let mut spawned = command.spawn();
+        let stderr = spawned.as_mut().ok().and_then(|child| child.stderr.take());
+        // Who has asked waits for this.
+        let _ = started.send(spawned);
+        if let Some(stderr) = stderr {
+            report(stderr, debug, &behind, &sender);
+        }
+    })?;
+    Ok((child.recv().map_err(std::io::Error::other)??, said))
 }
 
+#[cfg(target_os = "linux")]
+fn end_with_this_thread(command: &mut Command) {
+    use rustix::process::{Signal, set_parent_process_death_signal};
+    let set = || Ok(set_parent_process_death_signal(Some(Signal::KILL))?);
+    // SAFETY: between fork and exec this makes one system call, and neither allocates nor locks.
+    unsafe { command.pre_exec(set) };
+}
+
+#[cfg(not(target_os = "linux"))]
+fn end_with_this_thread(_: &mut Command) {}
+
 fn report(stderr: impl Read, debug: bool, behind: &Behind, sender: &Sender<Said>) {
-    let mut last = String::new();
     for line in BufReader::new(stderr).split(b'\n') {
         let Ok(line) = line else { break };
         let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-        let said = address(&line, "webdav server started on ")
-            .map(Said::Files)
-            .or_else(|| address(&line, "serving remote control on ").map(Said::Control));
-        // Nobody listens once both addresses are known.
-        if let Some(said) = said {
-            let _ = sender.send(said);
-        }
         behind.hear(&line);
+        let is_news = !line.is_empty() && !line.contains("STATS:KOPIA");
         if debug {
             tracing::info!(rclone = %line);
-        } else if !line.contains("STATS:KOPIA") {
+        } else if is_news {
             tracing::debug!(rclone = %line);
         }
-        if !line.is_empty() {
-            last = line;
+        if is_news {
+            // Nobody listens once both addresses are known.
+            let _ = sender.send(said(line));
         }
     }
-    let _ = sender.send(Said::End(last));
+}
+
+/// What a line means.
+fn said(line: String) -> Said {
+    if let Some(url) = address(&line, "webdav server started on ") {
+        Said::Files(url)
+    } else if let Some(url) = address(&line, "serving remote control on ") {
+        Said::Control(url)
+    } else {
+        Said::Line(line)
+    }
 }
 
 /// The URL after some words, in brackets or not.
@@ -273,10 +299,59 @@ fn address(line: &str, words: &str) -> Option<String> {
     url.starts_with("https://").then(|| format!("{}/", url.trim_end_matches('/')))
 }
 
+/// How a start has failed, and the last line that rclone has printed.
+enum Failure {
+    Ended(String),
+    TimedOut(String),
+}
+
+impl Failure {
+    /// What lies behind rclone may come back, and so may names that are asked for; what is wrong
+    /// with the settings stays so.
+    fn told(self, site: &Site) -> BlobError {
+        let (what, last) = match self {
+            Self::Ended(last) => ("it ended", last),
+            Self::TimedOut(last) => {
+                ("timed out waiting for rclone to start (--rclone-startup-timeout)", last)
+            }
+        };
+        let saying = if last.is_empty() { String::new() } else { format!(", saying: {last}") };
+        let text = format!(
+            "cannot start rclone: {what}{saying}; check {} and {}",
+            SETTINGS.place, SETTINGS.credentials
+        );
+        let lasting = [
+            "didn't find section in config file",
+            "didn't find backend",
+            "unknown flag",
+            "unknown shorthand flag",
+            "Failed to load config file",
+        ];
+        if lasting.iter().any(|words| last.contains(words)) {
+            return site.invalid(text);
+        }
+        site.remote(Operation::Open, &site.target(), true, text)
+    }
+}
+
+/// The program itself cannot be run.
+fn cannot_run(config: &Config, site: &Site, error: &std::io::Error) -> BlobError {
+    use std::io::ErrorKind as K;
+    let text = format!("--rclone-exe, {}, cannot be run: {error}", config.program());
+    match error.kind() {
+        // There may be memory or processes for it later.
+        K::OutOfMemory | K::WouldBlock | K::ExecutableFileBusy => {
+            site.remote(Operation::Open, &site.target(), true, text)
+        }
+        _ => site.invalid(text),
+    }
+}
+
 /// Waits for both addresses.
-fn addresses(said: &Receiver<Said>, config: &Config) -> Result<(String, String), String> {
+fn addresses(said: &Receiver<Said>, config: &Config) -> Result<(String, String), Failure> {
     let deadline = Instant::now() + config.startup_timeout;
     let (mut files, mut control) = (None, None);
+    let mut last = String::new();
     loop {
         if let (Some(files), Some(control)) = (&files, &control) {
             return Ok((String::clone(files), String::clone(control)));
@@ -284,16 +359,9 @@ fn addresses(said: &Receiver<Said>, config: &Config) -> Result<(String, String),
         match said.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(Said::Files(url)) => files = Some(url),
             Ok(Said::Control(url)) => control = Some(url),
-            Ok(Said::End(last)) => {
-                return Err(format!("it ended, saying: {last}; check {}", SETTINGS.place));
-            }
-            Err(RecvTimeoutError::Disconnected) => return Err("it says nothing".to_owned()),
-            Err(RecvTimeoutError::Timeout) => {
-                return Err(format!(
-                    "timed out waiting for rclone to start; it has {:?} (--rclone-startup-timeout)",
-                    config.startup_timeout
-                ));
-            }
+            Ok(Said::Line(line)) => last = line,
+            Err(RecvTimeoutError::Disconnected) => return Err(Failure::Ended(last)),
+            Err(RecvTimeoutError::Timeout) => return Err(Failure::TimedOut(last)),
         }
     }
 }
