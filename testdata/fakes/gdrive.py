@@ -1,18 +1,27 @@
 #!/usr/bin/env python3
 # Fake of Google Drive v3 + an OAuth token endpoint (POST /token), enough for kopia 0.23.1. What it
 # stores is in memory, and in the file $FAKE_STATE, if that is set, for the next start.
+# Multipart uploads of more than 5 MB are refused. Some folders are special: one that begins with
+# "missing" does not exist; in one that begins with "sparse" the first page of each search is empty;
+# in one that begins with "lagging" the first three searches that would find a new file do not, and
+# the first three that would have found a deleted one still do.
 # Usage: gdrive.py PORT FOLDERID
 import os,sys;sys.dont_write_bytecode=True
 import json,time,re,threading,uuid,email,email.policy
 from journal import Journal
 from http.server import ThreadingHTTPServer,BaseHTTPRequestHandler
 from urllib.parse import urlsplit,parse_qs
-PORT=int(sys.argv[1]);FOLDER=sys.argv[2];L=threading.RLock();F={};SESS={};J=Journal(os.environ.get("FAKE_STATE"))
+PORT=int(sys.argv[1]);FOLDER=sys.argv[2];L=threading.RLock();F={};SESS={};HIDDEN={};GHOSTS={};LAG=3;J=Journal(os.environ.get("FAKE_STATE"))
 def apply(fid,f):
     if f: F[fid]=f
     else: del F[fid]
 for fid,f in J.records: apply(fid,f)
-def keep(fid,f): apply(fid,f);J.add((fid,f))
+def keep(fid,f):
+    old=F.get(fid)
+    if any(p.startswith("lagging") for p in (f or old)["parents"]):
+        if not f: GHOSTS[fid]=[old,LAG]
+        elif not old: HIDDEN[fid]=LAG
+    apply(fid,f);J.add((fid,f))
 def ts(): 
     t=time.time();return time.strftime("%Y-%m-%dT%H:%M:%S",time.gmtime(t))+".%03dZ"%(t%1*1000)
 class H(BaseHTTPRequestHandler):
@@ -26,6 +35,8 @@ class H(BaseHTTPRequestHandler):
         s.send_header("Content-Length",str(len(b)));s.end_headers();s.wfile.write(b)
     def err(s,c,r,m): s.out(c,{"error":{"code":c,"message":m,"errors":[{"domain":"global","reason":r,"message":m}]}})
     def view(s,f,all=True): return {"id":f["id"],"name":f["name"],"mimeType":f["mimeType"],"size":str(len(f["data"])),"modifiedTime":f["modifiedTime"]}
+    def base(s): # as the client has it, which a proxy may have led here
+        h=s.headers.get("Host","");return ("http://" if h.startswith("127.") else "https://")+h
     def rd(s):
         if "chunked" in (s.headers.get("Transfer-Encoding") or ""):
             b=b""
@@ -55,7 +66,14 @@ class H(BaseHTTPRequestHandler):
         with L:
             if p=="/drive/v3/about": return s.out(200,{"storageQuota":{"limit":"16106127360","usage":"1000","usageInDrive":"1000","usageInDriveTrash":"0"}})
             if p=="/drive/v3/files" and m=="GET":
+                if "'missing" in q.get("q",""): return s.err(404,"notFound","File not found: .")
+                if "'sparse" in q.get("q","") and "pageToken" not in q: return s.out(200,{"files":[],"nextPageToken":"0"})
                 r=[f for f in sorted(F.values(),key=lambda f:f["name"]) if s.match(f,q.get("q",""))]
+                late=[f["id"] for f in r if HIDDEN.get(f["id"])]
+                for fid in late: HIDDEN[fid]-=1
+                ghosts=[g for g in GHOSTS.values() if g[1] and s.match(g[0],q.get("q",""))]
+                for g in ghosts: g[1]-=1
+                r=[f for f in r if f["id"] not in late]+[g[0] for g in ghosts]
                 o=int(q.get("pageToken") or 0);n=int(q.get("pageSize") or 100);res={"files":[s.view(f) for f in r[o:o+n]]}
                 if len(r)>o+n: res["nextPageToken"]=str(o+n)
                 return s.out(200,res)
@@ -74,10 +92,11 @@ class H(BaseHTTPRequestHandler):
                     msg=email.message_from_bytes(b"Content-Type: "+s.headers["Content-Type"].encode()+b"\r\n\r\n"+b,policy=email.policy.HTTP)
                     bd=msg.get_boundary().encode();parts=b.split(b"--"+bd)
                     j=parts[1].split(b"\r\n\r\n",1)[1];d=b.split(b"--"+bd,2)[2].split(b"\r\n\r\n",1)[1];d=d[:d.rindex(b"\r\n--"+bd+b"--")]
+                    if len(d)>5000000: return s.err(413,"uploadTooLarge","Use a resumable upload")
                     return commit(fid,json.loads(j),d)
                 if q["uploadType"]=="resumable":
                     i=uuid.uuid4().hex;SESS[i]={"fid":fid,"md":json.loads(b or b"{}"),"buf":b""}
-                    return s.out(200,None,b"",{"Location":f"https://www.googleapis.com{p}?uploadType=resumable&upload_id={i}"})
+                    return s.out(200,None,b"",{"Location":f"{s.base()}{p}?uploadType=resumable&upload_id={i}"})
             if x:=re.fullmatch(r"/drive/v3/files/([^/]+)",p):
                 f=F.get(x[1])
                 if not f: return s.err(404,"notFound","File not found: "+x[1])

@@ -183,4 +183,50 @@ impl Service {
         let prepare = |request: Request<'static>| request.header("content-type", kind.as_str());
         self.send(method, url, &prepare, Some(&parts), operation, target)
     }
+    /// Sends what is known of an object, and then the object itself to the address that the
+    /// answer names. If that is refused or breaks off, the whole is to be done again.
+    #[cfg(feature = "gdrive")]
+    pub(crate) fn resumable<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        url: &str,
+        resource: &Value,
+        data: &[&[u8]],
+        operation: Operation,
+        target: &Target,
+    ) -> Result<T, BlobError> {
+        let again = |what: &str| {
+            let text = format!("{what}; it must be sent again from its start");
+            self.site().remote(operation, target, true, text)
+        };
+        let text = resource.to_string();
+        let length = crate::http::length(data).to_string();
+        let announce = |request: Request<'static>| {
+            request
+                .header("content-type", "application/json; charset=UTF-8")
+                .header("x-upload-content-type", "application/octet-stream")
+                .header("x-upload-content-length", length.as_str())
+        };
+        let answer =
+            self.send(method, url, &announce, Some(&[text.as_bytes()]), operation, target)?;
+        if !answer.is_success() {
+            return Err(self.refused(&answer, operation, target));
+        }
+        // The token goes nowhere but to the service itself.
+        let place = match answer.header("location") {
+            Some(place) if place.starts_with(&self.url("/")) => place.to_owned(),
+            _ => {
+                let what = "it names no place of its own for an upload";
+                return Err(self.site().nonsense(what, operation, target));
+            }
+        };
+        let prepare =
+            |request: Request<'static>| request.header("content-type", "application/octet-stream");
+        let answer = self.send("PUT", &place, &prepare, Some(data), operation, target)?;
+        match answer.status {
+            308 => Err(again("the server has taken a part of the upload only")),
+            404 | 410 => Err(again("the server no longer knows of the upload")),
+            _ => self.read(&answer, operation, target),
+        }
+    }
 }

@@ -4,17 +4,24 @@
 //! name; the others are what two writers leave that come at the same time, and a deletion removes
 //! all of them.
 //!
+//! A search may not know for a while what has just been stored or deleted. So a name that is not
+//! found is looked for again, and what this process has changed lately counts more than what a
+//! search tells.
+//!
 //! * [`config`]: the settings;
-//! * [`api`]: requests, tokens, what refusals mean.
+//! * [`api`]: requests, tokens, what refusals mean;
+//! * [`recent`]: what has been changed lately.
 //!
 //! Facts: kopia:repo/blob/gdrive. What differs: kopia fails where two files have one name.
 
 mod api;
 mod config;
+mod recent;
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -30,6 +37,7 @@ use super::Context;
 use crate::http::{Fetched, length, read};
 use api::Api;
 use config::Config;
+use recent::Recent;
 
 /// What kopia's files say they are.
 const MIME_TYPE: &str = "application/x-kopia";
@@ -37,19 +45,32 @@ const MIME_TYPE: &str = "application/x-kopia";
 /// Drive searches names by this many bytes of a prefix.
 const SEARCHABLE: usize = 26;
 
+/// How often a name is looked for before it is believed to be missing, and after which wait.
+const LOOKS: usize = 3;
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Drive takes more than that, in bytes, only in two requests.
+const LARGEST_MULTIPART: u64 = 5_000_000;
+
 pub(super) fn open(
     storage: &StorageConfig,
     context: &Context,
 ) -> Result<Arc<dyn BlobStore>, BlobError> {
     let config = Config::from_storage(storage)?;
     tracing::debug!("kopia no longer maintains its own support of Google Drive");
-    Ok(Arc::new(DriveStore {
+    let store = DriveStore {
         storage: storage.clone(),
         api: Api::new(&config, context.roots.clone())?,
         folder: config.folder_id,
         known: Mutex::default(),
+        recent: Mutex::default(),
         attempts: context.attempts.clone(),
-    }))
+    };
+    // A folder that is not there shows now.
+    let any = "name = 'kopia.repository' and ";
+    let target = store.api.site().target();
+    context.attempts.run(|| store.search(any, "", Operation::Open, &target))?;
+    Ok(Arc::new(store))
 }
 
 /// A store in a folder of Google Drive.
@@ -60,6 +81,7 @@ struct DriveStore {
     folder: String,
     /// Ids of files whose names we have seen.
     known: Mutex<HashMap<BlobId, String>>,
+    recent: Mutex<Recent>,
     attempts: Attempts,
 }
 
@@ -137,6 +159,34 @@ impl DriveStore {
         self.api.json("GET", &url, None, operation, target)
     }
 
+    /// Visits all files that a search finds, but for those that are known to be gone.
+    fn search_all(
+        &self,
+        condition: &str,
+        operation: Operation,
+        target: &Target,
+        mut visit: impl FnMut(File),
+    ) -> Result<(), BlobError> {
+        let mut token = String::new();
+        loop {
+            // A page may be empty and have a successor.
+            let page = self.attempts.run(|| self.search(condition, &token, operation, target))?;
+            for file in page.files {
+                if !self.recent.lock().is_gone(&file.id) {
+                    visit(file);
+                }
+            }
+            if page.next_page_token.is_empty() {
+                return Ok(());
+            }
+            if page.next_page_token == token {
+                let what = "a page has no successor";
+                return Err(self.api.site().nonsense(what, operation, target));
+            }
+            token = page.next_page_token;
+        }
+    }
+
     /// All files of a name, the newest first.
     fn find_all(
         &self,
@@ -146,9 +196,21 @@ impl DriveStore {
     ) -> Result<Vec<File>, BlobError> {
         id.check()?;
         let condition = format!("name = {} and ", quoted(id.as_str()));
-        let mut files = self.search(&condition, "", operation, target)?.files;
-        files.sort_by_key(|file| std::cmp::Reverse(file.modified_time));
-        Ok(files)
+        for look in 0..LOOKS {
+            if look > 0 {
+                std::thread::sleep(LOOK_AGAIN);
+            }
+            let mut files = Vec::new();
+            self.search_all(&condition, operation, target, |file| files.push(file))?;
+            if files.is_empty() {
+                files.extend(self.recent.lock().find(id));
+            }
+            if !files.is_empty() {
+                files.sort_by_key(|file| std::cmp::Reverse(file.modified_time));
+                return Ok(files);
+            }
+        }
+        Ok(Vec::new())
     }
 
     /// The id of the newest file of a name.
@@ -182,6 +244,12 @@ impl DriveStore {
         }
     }
 
+    /// What Drive tells of a file.
+    fn file(&self, file: &str, operation: Operation, target: &Target) -> Result<File, BlobError> {
+        let url = self.file_url(file, "&fields=id,name,size,modifiedTime");
+        self.api.json("GET", &url, None, operation, target)
+    }
+
     fn file_url(&self, file: &str, query: &str) -> String {
         self.api.url(&format!("/drive/v3/files/{file}?supportsAllDrives=true{query}"))
     }
@@ -213,9 +281,7 @@ impl BlobStore for DriveStore {
 
     fn metadata(&self, id: &BlobId) -> Result<BlobMeta, BlobError> {
         self.with_file(id, Operation::Metadata, |file| {
-            let url = self.file_url(file, "&fields=id,name,size,modifiedTime");
-            let found: File =
-                self.api.json("GET", &url, None, Operation::Metadata, &Target::from(id))?;
+            let found = self.file(file, Operation::Metadata, &Target::from(id))?;
             Ok(found.meta(id.clone()))
         })
     }
@@ -239,10 +305,17 @@ impl BlobStore for DriveStore {
         if let Some(time) = options.set_mod_time {
             resource["modifiedTime"] = json!(time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string());
         }
-        let query = "uploadType=multipart&supportsAllDrives=true&fields=id,name,size,modifiedTime";
+        let large = length(data) > LARGEST_MULTIPART;
+        let way = if large { "resumable" } else { "multipart" };
+        let query = "supportsAllDrives=true&fields=id,name,size,modifiedTime";
         let upload = |method: &'static str, path: &str, resource: &serde_json::Value| {
-            let url = self.api.url(&format!("/upload/drive/v3/files{path}?{query}"));
-            self.api.multipart::<File>(method, &url, resource, data, operation, &target)
+            let path = format!("/upload/drive/v3/files{path}?uploadType={way}&{query}");
+            let url = self.api.url(&path);
+            if large {
+                self.api.resumable::<File>(method, &url, resource, data, operation, &target)
+            } else {
+                self.api.multipart::<File>(method, &url, resource, data, operation, &target)
+            }
         };
         let existing = match self.find(id, operation) {
             Ok(file) => Some(file),
@@ -268,6 +341,7 @@ impl BlobStore for DriveStore {
             upload("POST", "", &resource)?
         };
         self.known.lock().insert(id.clone(), stored.id.clone());
+        self.recent.lock().stored(id, stored.clone());
         Ok(BlobMeta { length: length(data), ..stored.meta(id.clone()) })
     }
 
@@ -287,6 +361,7 @@ impl BlobStore for DriveStore {
                     return Err(error);
                 }
             }
+            self.recent.lock().deleted(&file);
         }
         Ok(())
     }
@@ -307,27 +382,25 @@ impl BlobStore for DriveStore {
         };
         // Of files that have one name only the newest counts, and which that is shows at the end.
         let mut newest: HashMap<BlobId, File> = HashMap::new();
-        let mut token = String::new();
-        loop {
-            let page =
-                self.attempts.run(|| self.search(&condition, &token, Operation::List, &target))?;
-            for file in page.files {
-                if !file.name.starts_with(prefix) {
-                    continue;
-                }
-                let Ok(id) = file.name.parse::<BlobId>() else { continue };
-                if newest.get(&id).is_none_or(|known| known.modified_time < file.modified_time) {
-                    newest.insert(id, file);
-                }
+        self.search_all(&condition, Operation::List, &target, |file| {
+            let id = match file.name.parse::<BlobId>() {
+                Ok(id) if file.name.starts_with(prefix) => id,
+                _ => return,
+            };
+            if newest.get(&id).is_none_or(|known| known.modified_time < file.modified_time) {
+                newest.insert(id, file);
             }
-            if page.next_page_token.is_empty() {
-                break;
+        })?;
+        let recent = self.recent.lock().names(prefix);
+        for id in recent.into_iter().filter(|id| !newest.contains_key(id)).collect::<Vec<_>>() {
+            // Somebody else may have deleted it since.
+            let Some(file) = self.recent.lock().find(&id) else { continue };
+            let blob = Target::from(&id);
+            match self.attempts.run(|| self.file(&file.id, Operation::Metadata, &blob)) {
+                Ok(file) => drop(newest.insert(id, file)),
+                Err(error) if error.is_not_found() => self.recent.lock().deleted(&file.id),
+                Err(error) => return Err(error),
             }
-            if page.next_page_token == token {
-                let what = "a page has no successor";
-                return Err(self.api.site().nonsense(what, Operation::List, &target));
-            }
-            token = page.next_page_token;
         }
         for (id, file) in newest {
             let meta = file.meta(id.clone());
