@@ -27,7 +27,7 @@ fn keeps_the_promises_of_stores() {
 #[test]
 fn lists_more_than_a_page() {
     let Some(server) = Drive::start("gdrive listing") else { return };
-    lists_many(&*make("gdrive", config(&server, "many")), 1200);
+    lists_many(&*make("gdrive", config(&server, "many")), 1010);
 }
 
 /// Two writers that come at the same time leave two files of one name.

@@ -1,7 +1,10 @@
 //! rclone, with a directory as its remote.
 
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use kopist_blob::{BlobError, BlobStore, PutOptions, RetryPolicy, StorageConfig, list_all};
 use kopist_cloud::{ConnectOptions, create};
@@ -83,6 +86,50 @@ fn a_killed_rclone_is_started_again() {
         put(n);
     }
     assert_eq!(list_all(&store, "p").unwrap().len(), 3);
+}
+
+/// Names the directory of a store; set only for the process that is killed.
+const ROLE: &str = "KOPIST_TEST_HOLD_RCLONE";
+
+/// Not a test by itself: the process that is killed runs it.
+#[test]
+fn holder() {
+    let Some(root) = std::env::var_os(ROLE) else { return };
+    let mut config = config(Path::new(&root));
+    config["remotePath"] = json!(format!("mine:{}", Path::new(&root).display()));
+    config["embeddedConfig"] = json!("[mine]\ntype = local\n");
+    let _store = make("rclone", config);
+    eprintln!("it runs");
+    std::thread::sleep(Duration::from_mins(10));
+}
+
+#[test]
+fn nothing_is_left_when_we_are_killed() {
+    let Some(_) = find_or_skip("rclone", "rclone of the killed") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let left = || std::fs::read_dir(folder.path()).unwrap().count();
+    for _ in 0..2 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["rclone::holder", "--exact", "--nocapture"])
+            .env(ROLE, folder.path())
+            .env("TMPDIR", folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap() == "it runs"));
+        // What the one before has left is gone.
+        assert_eq!(left(), 1);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let start = Instant::now();
+        while !processes(&["serve", folder.path().to_str().unwrap()]).is_empty() {
+            assert!(start.elapsed() < Duration::from_mins(1), "rclone goes on");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(left(), 1);
+    }
 }
 
 /// A program that fails so often, with these last words, before it is rclone.

@@ -76,6 +76,20 @@ fn keys_and_hosts_may_stand_in_the_configuration() {
 }
 
 #[test]
+fn a_password_opens_it() {
+    let Some(server) = Sftp::start_with_password("sftp with a password") else { return };
+    let mut config = server.config("r");
+    // The key is there, and the server does not take it.
+    let text = failure("sftp", config.clone());
+    assert!(text.contains("--keyfile"), "{text}");
+    config["password"] = json!(Sftp::PASSWORD);
+    opens_again(&*make("sftp", config.clone()));
+    config["password"] = json!("hunter2");
+    let text = failure("sftp", config);
+    assert!(text.contains("--sftp-password") && !text.contains("hunter2"), "{text}");
+}
+
+#[test]
 fn the_ssh_of_the_system_can_carry_it() {
     let Some(server) = Sftp::start("sftp by command", &["ed25519"]) else { return };
     let Some(_) = find_or_skip("ssh", "sftp by command") else { return };
@@ -133,9 +147,10 @@ fn a_killed_ssh_is_started_again() {
     opens_again(&*store);
     // Its command line names this server's key, which no other program has.
     let ours = processes(&["ssh", server.key.to_str().unwrap()]);
-    assert_eq!(ours.len(), 1, "{ours:?}");
+    assert!(!ours.is_empty());
     for process in ours {
-        rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
+        // That of another connection may have ended by itself meanwhile.
+        let _ = rustix::process::kill_process(process, rustix::process::Signal::KILL);
     }
     opens_again(&*store);
 }

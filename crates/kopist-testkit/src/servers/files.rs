@@ -186,27 +186,37 @@ pub struct Sftp {
 }
 
 impl Sftp {
+    /// A password that nobody has.
+    pub const PASSWORD: &'static str = "sftp pass";
+
     /// Starts it with the host keys of these kinds.
     pub fn start(test: &str, kinds: &[&str]) -> Option<Self> {
-        Self::start_with(test, kinds, "", None)
+        Self::start_with(test, kinds, &Unusual::default())
     }
 
     /// Starts it without what `extension` is for, such as `posix-rename`.
-    pub fn start_without(test: &str, extension: &str) -> Option<Self> {
-        Self::start_with(test, &["ed25519"], &format!("-P {extension}"), None)
+    pub fn start_without(test: &str, extension: &'static str) -> Option<Self> {
+        let unusual = Unusual { without: Some(extension), ..Unusual::default() };
+        Self::start_with(test, &["ed25519"], &unusual)
     }
 
     /// Starts it with a root that has room for so many bytes.
     pub fn start_on_small_disk(test: &str, bytes: u64) -> Option<Self> {
-        let tried = Command::new("unshare").args(["--mount", "true"]).output();
-        if !tried.is_ok_and(|output| output.status.success()) {
-            skipped(test, "this user may not mount a small disk");
-            return None;
-        }
-        Self::start_with(test, &["ed25519"], "", Some(bytes))
+        let unusual = Unusual { room: Some(bytes), ..Unusual::default() };
+        Self::start_with(test, &["ed25519"], &unusual)
     }
 
-    fn start_with(test: &str, kinds: &[&str], options: &str, room: Option<u64>) -> Option<Self> {
+    /// Starts it with [`Sftp::PASSWORD`] instead of keys.
+    pub fn start_with_password(test: &str) -> Option<Self> {
+        let unusual = Unusual { password: true, ..Unusual::default() };
+        Self::start_with(test, &["ed25519"], &unusual)
+    }
+
+    fn start_with(test: &str, kinds: &[&str], unusual: &Unusual) -> Option<Self> {
+        if unusual.mounts() && !may_mount() {
+            skipped(test, "this user may not mount anything");
+            return None;
+        }
         let program = find_or_skip("sshd", test)?;
         find_or_skip("ssh-keygen", test)?;
         let folder = folder();
@@ -222,10 +232,15 @@ impl Sftp {
         let mut config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nPidFile {0}/sshd.pid\n\
              AuthorizedKeysFile {0}/authorized_keys\nStrictModes no\nUsePAM no\n\
-             PasswordAuthentication no\nPermitRootLogin yes\nMaxStartups 100\n\
-             Subsystem sftp internal-sftp {options}\n",
+             PermitRootLogin yes\nMaxStartups 100\n",
             base.display()
         );
+        let (keys, password) = if unusual.password { ("no", "yes") } else { ("yes", "no") };
+        let without = unusual.without.map(|name| format!("-P {name}")).unwrap_or_default();
+        config.extend([format!(
+            "PubkeyAuthentication {keys}\nPasswordAuthentication {password}\n\
+             Subsystem sftp internal-sftp {without}\n"
+        )]);
         let mut known = String::new();
         for kind in kinds {
             let file = base.join(format!("host_{kind}"));
@@ -239,25 +254,21 @@ impl Sftp {
         std::fs::write(&known_hosts, known).expect("the known hosts");
         let config = base.join("sshd_config");
         let arguments = ["-D", "-e", "-f", text(&config)];
-        let server = match room {
-            None => Server::start(&program, &arguments, &[], base, port),
-            Some(bytes) => {
-                // The disk is the server's alone, and goes with it.
-                let mount = "mount -t tmpfs -o size=$1 none \"$2\" && shift 2 && exec \"$@\"";
-                let bytes = bytes.to_string();
-                let mut all = vec!["--mount", "--propagation", "private", "sh", "-c", mount, "sh"];
-                all.extend([&bytes, text(&root), text(&program)]);
-                all.extend(arguments);
-                Server::start(Path::new("unshare"), &all, &[], base, port)
-            }
+        let server = if unusual.mounts() {
+            let script = format!("{}exec \"$@\"", unusual.script(base));
+            let mut all = vec!["--mount", "--propagation", "private", "sh", "-c", &script, "sh"];
+            all.push(text(&program));
+            all.extend(arguments);
+            Server::start(Path::new("unshare"), &all, &[], base, port)
+        } else {
+            Server::start(&program, &arguments, &[], base, port)
         };
         Some(Self { server, root, key: base.join("client"), known_hosts, folder })
     }
 
     /// The user who may log in: whoever runs the test.
     pub fn user(&self) -> String {
-        let output = Command::new("id").arg("-un").output().expect("id is everywhere");
-        String::from_utf8(output.stdout).expect("a name").trim().to_owned()
+        user()
     }
 
     /// A folder for keys and the like.
@@ -274,6 +285,54 @@ impl Sftp {
             "dirShards": null,
         })
     }
+}
+
+/// How a server of SFTP differs from the usual one.
+#[derive(Default)]
+struct Unusual {
+    /// It lacks this.
+    without: Option<&'static str>,
+    /// Its root has room for so many bytes.
+    room: Option<u64>,
+    /// It takes a password and no key.
+    password: bool,
+}
+
+impl Unusual {
+    /// Whether it needs mounts, which are the server's alone and go with it.
+    fn mounts(&self) -> bool {
+        self.room.is_some() || self.password
+    }
+
+    /// The commands that make these mounts.
+    fn script(&self, base: &Path) -> String {
+        let mut script = String::new();
+        let base = base.display();
+        if let Some(bytes) = self.room {
+            script.extend([format!("mount -t tmpfs -o size={bytes} none {base}/root && ")]);
+        }
+        if self.password {
+            // A file of passwords in which this user has ours.
+            script.extend([format!(
+                "hash=$(openssl passwd -6 '{}') && echo \"{}:$hash:1::::::\" > {base}/shadow && \
+                 mount --bind {base}/shadow /etc/shadow && ",
+                Sftp::PASSWORD,
+                user()
+            )]);
+        }
+        script
+    }
+}
+
+fn may_mount() -> bool {
+    let tried = Command::new("unshare").args(["--mount", "true"]).output();
+    tried.is_ok_and(|output| output.status.success())
+}
+
+/// Whoever runs the test.
+fn user() -> String {
+    let output = Command::new("id").arg("-un").output().expect("id is everywhere");
+    String::from_utf8(output.stdout).expect("a name").trim().to_owned()
 }
 
 fn make_key(file: &Path, kind: &str) {
