@@ -12,7 +12,7 @@ use kopist_testkit::proxy::{Faults, Proxy};
 use kopist_testkit::servers::{S3, find, find_or_skip};
 use serde_json::{Value, json};
 
-use crate::support::{conforms_but, failure, lists_many, make, opens_again, processes};
+use crate::support::{MANY, conforms_but, failure, lists_many_laid, make, opens_again, processes};
 
 fn config(path: &std::path::Path) -> Value {
     json!({
@@ -29,7 +29,18 @@ fn keeps_the_promises_of_stores() {
     conforms_but("rclone", &left_out, |number| config(&folder.path().join(number.to_string())));
     let store = make("rclone", config(&folder.path().join("again")));
     opens_again(&*store);
-    lists_many(&*make("rclone", config(&folder.path().join("many"))), 1500);
+}
+
+#[test]
+fn lists_many_directories() {
+    let Some(_) = find_or_skip("rclone", "rclone listing") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for (name, shards, count) in [("flat", &[][..], MANY), ("sharded", &[1, 3], 1500)] {
+        let root = folder.path().join(name);
+        let mut config = config(&root);
+        config["dirShards"] = json!(shards);
+        lists_many_laid(&*make("rclone", config), &root, shards, count);
+    }
 }
 
 /// rclone refuses a file in a directory that is missing before it has read the file.

@@ -1,18 +1,15 @@
 //! SFTP, on OpenSSH.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
-use kopist_blob::sharded::Parameters;
 use kopist_blob::{
     BlobError, BlobId, BlobStore, ByteRange, PutOptions, RetryPolicy, StorageConfig, list_all,
 };
 use kopist_cloud::{ConnectError, ConnectOptions, connect};
 use kopist_testkit::servers::{Sftp, find_or_skip, free_port};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
-use crate::support::{MANY, conforms, failure, make, opens_again, processes};
+use crate::support::{MANY, conforms, failure, lists_many_laid, make, opens_again, processes};
 
 #[test]
 fn keeps_the_promises_of_stores() {
@@ -20,34 +17,13 @@ fn keeps_the_promises_of_stores() {
     conforms("sftp", |number| server.config(&format!("deep/{number}")));
 }
 
-/// A put waits for the disk of the server, where many wait for one another. So one in 500 is
-/// put, and the others are laid there as it would lay them.
 #[test]
 fn lists_many_directories() {
     let Some(server) = Sftp::start("sftp listing", &["ed25519"]) else { return };
     for (name, shards, count) in [("flat", &[][..], MANY), ("sharded", &[1, 3], 1500)] {
         let mut config = server.config(name);
         config["dirShards"] = json!(shards);
-        let store = make("sftp", config);
-        let layout = Parameters::with_shards(shards);
-        let ids: BTreeSet<BlobId> = (0..count)
-            .map(|n| hex::encode(Sha256::digest(n.to_string())))
-            .map(|hash| format!("p{}-s1", &hash[..32]).into())
-            .collect();
-        for (number, id) in ids.iter().enumerate() {
-            if number % 500 == 0 {
-                store.put(id, &[b"x"], &PutOptions::default()).unwrap();
-            } else {
-                let file = server.root.join(name).join(layout.path_of(id).unwrap());
-                std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-                std::fs::write(file, b"x").unwrap();
-            }
-        }
-        let found: Vec<BlobId> =
-            list_all(&store, "p").unwrap().into_iter().map(|meta| meta.id).collect();
-        assert_eq!(found.len(), count, "{name}");
-        assert_eq!(BTreeSet::from_iter(found), ids, "{name}");
-        assert!(list_all(&store, "q").unwrap().is_empty(), "{name}");
+        lists_many_laid(&*make("sftp", config), &server.root.join(name), shards, count);
     }
 }
 

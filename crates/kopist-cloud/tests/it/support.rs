@@ -1,15 +1,18 @@
 //! What the tests of all stores share.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use kopist_blob::sharded::Parameters;
 use kopist_blob::testing::{CASES, conformance};
 use kopist_blob::{
     BlobId, BlobStore, ByteRange, PutOptions, RetryPolicy, StorageConfig, in_parallel, list_all,
 };
 use kopist_cloud::{ConnectOptions, connect, create};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 pub(crate) fn make(kind: &str, config: Value) -> Arc<dyn BlobStore> {
     create(&StorageConfig::new(kind, config), &ConnectOptions::default()).unwrap()
@@ -73,6 +76,30 @@ pub(crate) fn lists_many(store: &dyn BlobStore, count: usize) {
     let distinct: BTreeSet<_> = found.iter().map(|meta| meta.id.clone()).collect();
     assert_eq!(distinct, ids.into_iter().collect());
     assert!(list_all(store, "q").unwrap().is_empty());
+}
+
+/// Lists many blobs that lie in a directory. A put waits for the disk of the server, where many
+/// wait for one another. So one in 500 is put, and the others are laid there as it would lay them.
+pub(crate) fn lists_many_laid(store: &dyn BlobStore, root: &Path, shards: &[usize], count: usize) {
+    let layout = Parameters::with_shards(shards);
+    let ids: BTreeSet<BlobId> = (0..count)
+        .map(|n| hex::encode(Sha256::digest(n.to_string())))
+        .map(|hash| format!("p{}-s1", &hash[..32]).into())
+        .collect();
+    for (number, id) in ids.iter().enumerate() {
+        if number % 500 == 0 {
+            store.put(id, &[b"x"], &PutOptions::default()).unwrap();
+        } else {
+            let file = root.join(layout.path_of(id).unwrap());
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, b"x").unwrap();
+        }
+    }
+    let found: Vec<BlobId> =
+        list_all(store, "p").unwrap().into_iter().map(|meta| meta.id).collect();
+    assert_eq!(found.len(), count, "{shards:?}");
+    assert_eq!(BTreeSet::from_iter(found), ids, "{shards:?}");
+    assert!(list_all(store, "q").unwrap().is_empty(), "{shards:?}");
 }
 
 /// Two connections see each other's blobs, and what a store says of itself opens it again.
