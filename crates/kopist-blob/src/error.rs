@@ -1,6 +1,7 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -141,6 +142,8 @@ pub enum BlobError {
         target: Target,
         /// Whether another attempt may succeed.
         retriable: bool,
+        /// How many seconds the server wants to be left alone before that; 0 if it does not say.
+        wait_seconds: u16,
         /// What the client library or server said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -174,6 +177,15 @@ impl BlobError {
             Self::Io { source, .. } => is_transient(source),
             Self::Remote { retriable, .. } | Self::Injected { retriable, .. } => *retriable,
             _ => false,
+        }
+    }
+
+    /// How long the store wants to be left alone before the same call is made again, if it says
+    /// so.
+    pub fn wait(&self) -> Duration {
+        match self {
+            Self::Remote { wait_seconds, .. } => Duration::from_secs(u64::from(*wait_seconds)),
+            _ => Duration::ZERO,
         }
     }
 

@@ -14,8 +14,13 @@ use crate::{
     BlobError, BlobId, BlobMeta, BlobStore, ByteRange, Capacity, Leftovers, PutOptions, Retention,
 };
 
-/// How often and after which waits a call is made again. The default is kopia's
-/// (kopia:internal/retry) with jitter: 10 attempts over 3.7 to 7.5 seconds.
+/// The longest wait that a server may ask for.
+const LONGEST_ASKED: Duration = Duration::from_mins(1);
+
+/// How often and after which waits a call is made again. The default is 10 attempts over 12 to 25
+/// seconds, jitter included; kopia's are as many over 11 (kopia:internal/retry), and some of its
+/// client libraries have their own inside of them. A store that says how long it wants to be left
+/// alone ([`BlobError::wait`]) gets that, up to a minute.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetryPolicy {
     /// Attempts in all; one means no retry.
@@ -33,7 +38,7 @@ impl Default for RetryPolicy {
         Self {
             attempts: 10,
             first_wait: Duration::from_millis(100),
-            factor: 1.5,
+            factor: 1.8,
             longest_wait: Duration::from_secs(32),
         }
     }
@@ -95,7 +100,8 @@ impl Attempts {
                     attempts => BlobError::GaveUp { attempts, source: Box::new(error) },
                 });
             }
-            let wait = self.policy.wait_after(failures).mul_f64(self.factor());
+            let own = self.policy.wait_after(failures).mul_f64(self.factor());
+            let wait = own.max(error.wait().min(LONGEST_ASKED));
             tracing::debug!(%error, failures, ?wait, "trying again");
             if !self.timer.wait(wait) {
                 return Err(error);
@@ -216,10 +222,28 @@ mod tests {
         let (store, timer) = store(When::UpTo(9), Fault::Transient);
         store.get(&"a".into(), ByteRange::Full).unwrap();
         let waited = timer.elapsed().as_secs_f64();
-        assert!((3.7..7.5).contains(&waited), "{waited}");
+        assert!((12.0..25.0).contains(&waited), "{waited}");
         store.put(&"b".into(), &[b"x"], &PutOptions::default()).unwrap();
         store.delete(&"a".into()).unwrap();
         assert_eq!(list_all(&store, "").unwrap().len(), 1);
+    }
+
+    #[test]
+    fn stores_are_left_alone_as_long_as_they_ask() {
+        for (asked, expected) in [(0, 0.05..0.1), (7, 7.0..7.1), (3600, 60.0..60.1)] {
+            let timer = ManualTimer::new();
+            let attempts = Attempts::new(RetryPolicy::default(), Arc::new(timer.clone()));
+            let mut refusals = vec![BlobError::Remote {
+                operation: Operation::Get,
+                target: (&BlobId::from("a")).into(),
+                retriable: true,
+                wait_seconds: asked,
+                source: "too many requests".into(),
+            }];
+            attempts.run(|| refusals.pop().map_or(Ok(()), Err)).unwrap();
+            let waited = timer.elapsed().as_secs_f64();
+            assert!(expected.contains(&waited), "{asked}: {waited}");
+        }
     }
 
     #[test]
@@ -266,7 +290,7 @@ mod tests {
     fn waits_grow_to_their_limit() {
         let policy = RetryPolicy::default();
         assert_eq!(policy.wait_after(1), Duration::from_millis(100));
-        assert_eq!(policy.wait_after(2), Duration::from_millis(150));
+        assert_eq!(policy.wait_after(2), Duration::from_millis(180));
         assert_eq!(policy.wait_after(1000), Duration::from_secs(32));
     }
 }

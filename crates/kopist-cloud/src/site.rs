@@ -65,6 +65,8 @@ pub(crate) struct Refusal {
     pub(crate) meaning: Meaning,
     /// The status, the code and the message of the server.
     pub(crate) text: String,
+    /// How many seconds the server wants to be left alone; 0 if it does not say.
+    pub(crate) wait_seconds: u16,
 }
 
 /// The cause inside an error of `kopist-blob`.
@@ -135,7 +137,13 @@ impl Site {
                     crate::clock::now().round(jiff::Unit::Second).unwrap_or_default()
                 ),
             ),
-            (Meaning::Passing, target) => self.remote(operation, target, true, text.clone()),
+            (Meaning::Passing, target) => BlobError::Remote {
+                operation,
+                target: target.clone(),
+                retriable: true,
+                wait_seconds: refusal.wait_seconds,
+                source: Box::new(Cause(text.clone())),
+            },
             (_, target) => self.remote(
                 operation,
                 target,
@@ -166,7 +174,7 @@ impl Site {
         text: String,
     ) -> BlobError {
         let source = Box::new(Cause(text));
-        BlobError::Remote { operation, target: target.clone(), retriable, source }
+        BlobError::Remote { operation, target: target.clone(), retriable, wait_seconds: 0, source }
     }
 
     /// The store while somebody else is asked on its behalf, whose address is another setting.
@@ -230,10 +238,12 @@ pub(crate) mod tests {
             (Meaning::Lasting, "--endpoint", false),
         ];
         for (meaning, part, retriable) in cases {
-            let refusal = Refusal { meaning, text: "the server answered 503".to_owned() };
+            let text = "the server answered 503".to_owned();
+            let refusal = Refusal { meaning, text, wait_seconds: 7 };
             let error = site().refused(&refusal, Operation::Put, &blob);
             assert!(error.to_string().contains(part), "{meaning:?}: {error}");
             assert_eq!(error.is_retriable(), retriable, "{meaning:?}");
+            assert_eq!(error.wait().as_secs(), if retriable { 7 } else { 0 }, "{meaning:?}");
         }
     }
 }

@@ -31,6 +31,23 @@ impl Answer {
         parse_http_date(self.header(name)?)
     }
 
+    /// Whether the length of the body was told, be it chunk by chunk, so that an answer that
+    /// breaks off does not seem to be whole.
+    pub(crate) fn is_framed(&self) -> bool {
+        self.header("content-length").is_some()
+            || self.header("transfer-encoding").is_some_and(|coding| coding.contains("chunked"))
+    }
+
+    /// `Retry-After`: how many seconds the server wants to be left alone; 0 if it does not say.
+    pub(crate) fn retry_after(&self) -> u16 {
+        let text = self.header("retry-after").unwrap_or_default().trim();
+        let seconds = text
+            .parse()
+            .ok()
+            .or_else(|| Some(parse_http_date(text)?.duration_since(crate::clock::now()).as_secs()));
+        seconds.unwrap_or_default().clamp(0, i64::from(u16::MAX)) as u16
+    }
+
     /// A header that is a number.
     pub(crate) fn number(&self, name: &str) -> Option<u64> {
         self.header(name)?.trim().parse().ok()
@@ -76,6 +93,25 @@ mod tests {
         assert_eq!(range("bytes 5-9/*"), (Some(5), None));
         assert_eq!(range("bytes */10"), (None, Some(10)));
         assert_eq!(range("rows 1-2/3"), (None, None));
+    }
+
+    #[test]
+    fn servers_say_when_they_are_well_again() {
+        let after = |value: &str| answer("retry-after", value).retry_after();
+        assert_eq!(after("7"), 7);
+        assert_eq!(after("99999999"), u16::MAX);
+        assert_eq!(after("soon"), 0);
+        assert_eq!(after("Wed, 04 Mar 2020 05:06:07 GMT"), 0, "it is past");
+        let in_an_hour = crate::clock::now() + jiff::SignedDuration::from_hours(1);
+        let wait = after(&crate::http::http_date(in_an_hour));
+        assert!((3500..=3600).contains(&wait), "{wait}");
+    }
+
+    #[test]
+    fn lengths_are_told_in_two_ways() {
+        assert!(answer("content-length", "4").is_framed());
+        assert!(answer("transfer-encoding", "gzip, chunked").is_framed());
+        assert!(!answer("connection", "close").is_framed());
     }
 
     #[test]

@@ -9,10 +9,12 @@ use ureq::config::Config;
 use ureq::http::{Method, Uri};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector, NextTimeout, TcpConnector};
-use ureq::{Agent, AsSendBody, Proxy, SendBody};
+use ureq::{Agent, AsSendBody, SendBody};
 
 use super::connector::TlsConnector;
+use super::early::EarlyAnswers;
 use super::payload::{Slices, length};
+use super::proxies::Proxies;
 use super::{Answer, Failure, Trust};
 use crate::site::Site;
 
@@ -21,8 +23,15 @@ const CONNECT: Duration = Duration::from_secs(30);
 /// How long a connection may be silent.
 const SILENCE: Duration = Duration::from_mins(1);
 
+/// How slow a line behind a server may be, in bytes per second. Gateways take a body as fast as
+/// they get it and answer when they have passed it on.
+const SLOWEST: u64 = 32 << 10;
+
 /// Connections kept open: more than a backup or a restore has requests in flight.
 const IDLE_CONNECTIONS: usize = 64;
+
+/// What is read of answers that only say how it went.
+const SHORT: u64 = 1 << 20;
 
 /// Room that is set aside for a body before any of it has come.
 const TRUSTED_LENGTH: u64 = 64 << 20;
@@ -35,11 +44,13 @@ pub(crate) struct Request<'a> {
     pub(crate) headers: Vec<(String, String)>,
     /// Sent one after the other; `None` sends no body and no length.
     pub(crate) body: Option<&'a [&'a [u8]]>,
+    /// Bytes that the server has to move before it answers, besides those of the body.
+    pub(crate) work: u64,
 }
 
 impl<'a> Request<'a> {
     pub(crate) fn new(method: &'static str, url: impl Into<String>) -> Self {
-        Self { method, url: url.into(), headers: Vec::new(), body: None }
+        Self { method, url: url.into(), headers: Vec::new(), body: None, work: 0 }
     }
 
     pub(crate) fn header(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -49,6 +60,11 @@ impl<'a> Request<'a> {
 
     pub(crate) fn body(mut self, parts: &'a [&'a [u8]]) -> Self {
         self.body = Some(parts);
+        self
+    }
+
+    pub(crate) fn work(mut self, bytes: u64) -> Self {
+        self.work = bytes;
         self
     }
 
@@ -66,6 +82,7 @@ impl<'a> Request<'a> {
 /// A client of one server, with the connections that it keeps open.
 pub(crate) struct Client {
     agent: Agent,
+    proxies: Proxies,
     site: Site,
 }
 
@@ -76,13 +93,13 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// A client for the server at `base`, which tells it whether a proxy is to be used.
+    /// A client for the server at `base` and others that it leads to.
     pub(crate) fn new(base: &str, trust: &Trust, site: Site) -> Result<Self, BlobError> {
         let tls = trust.tls(&site)?;
-        let base: Uri = base.parse().map_err(|error| BlobError::InvalidConfig {
-            kind: site.kind.to_owned(),
-            message: format!("{} is no address: {error}", site.settings.address),
-        })?;
+        if let Err(error) = base.parse::<Uri>() {
+            return Err(site.invalid(format!("{} is no address: {error}", site.settings.address)));
+        }
+        let proxies = Proxies::of_environment().map_err(|what| site.invalid(what))?;
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .allow_non_standard_methods(true)
@@ -96,14 +113,15 @@ impl Client {
             .max_idle_age(Duration::from_secs(30))
             .user_agent(concat!("kopist/", env!("CARGO_PKG_VERSION")))
             .accept("*/*")
-            .proxy(proxy_for(&base))
+            .proxy(None)
             .build();
         let connector =
             ().chain(ConnectProxyConnector::default())
                 .chain(TcpConnector::default())
-                .chain(TlsConnector::new(tls));
+                .chain(TlsConnector::new(tls))
+                .chain(EarlyAnswers::not_of(proxies.addresses()));
         let agent = Agent::with_parts(config, connector, LocalNames(DefaultResolver::default()));
-        Ok(Self { agent, site })
+        Ok(Self { agent, proxies, site })
     }
 
     pub(crate) fn site(&self) -> &Site {
@@ -139,16 +157,18 @@ impl Client {
     fn run(
         &self,
         request: ureq::http::Request<impl AsSendBody>,
+        work: u64,
         limit: Option<Duration>,
     ) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
-        if limit.is_none() {
-            return self.agent.run(request);
-        }
+        let proxy = self.proxies.proxy_for(request.uri()).cloned();
         let request = self.agent.configure_request(request);
-        self.agent.run(request.timeout_global(limit).build())
+        let request =
+            request.proxy(proxy).timeout_per_read(Some(silence(work))).timeout_global(limit);
+        self.agent.run(request.build())
     }
 
-    /// Sends a request that must be over after this time, and reads the whole answer.
+    /// Sends a request that must be over after this time, and reads its answer; of a long one
+    /// the beginning.
     pub(crate) fn exchange_within(
         &self,
         request: &Request<'_>,
@@ -164,16 +184,17 @@ impl Client {
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
         }
+        let work = request.body.map_or(0, length).max(request.work);
         let response = match request.body {
             Some(parts) => {
                 let mut reader = Slices::new(parts);
                 let body = SendBody::from_reader(&mut reader);
                 let request = builder.header("content-length", length(parts)).body(body);
-                self.run(request.map_err(|e| protocol(&e))?, limit)?
+                self.run(request.map_err(|e| protocol(&e))?, work, limit)?
             }
-            None => self.run(builder.body(()).map_err(|e| protocol(&e))?, limit)?,
+            None => self.run(builder.body(()).map_err(|e| protocol(&e))?, work, limit)?,
         };
-        let status = response.status().as_u16();
+        let status = response.status();
         let headers = response
             .headers()
             .iter()
@@ -183,12 +204,21 @@ impl Client {
             .collect();
         let mut body = response.into_body();
         let expected = body.content_length().unwrap_or(0).min(TRUSTED_LENGTH);
-        let mut data = Vec::with_capacity(expected as usize);
+        // Those that refuse are only for people to read.
+        let short = !status.is_success() || limit.is_some();
+        let room = if short { SHORT } else { u64::MAX };
+        let mut data = Vec::with_capacity(expected.min(room) as usize);
         body.as_reader()
+            .take(room)
             .read_to_end(&mut data)
             .map_err(|error| Failure::from(ureq::Error::from(error)))?;
-        Ok(Answer { status, headers, body: Bytes::from(data) })
+        Ok(Answer { status: status.as_u16(), headers, body: Bytes::from(data) })
     }
+}
+
+/// How long a server may be silent that has so many bytes to move before it answers.
+fn silence(work: u64) -> Duration {
+    SILENCE + Duration::from_secs(work / SLOWEST)
 }
 
 /// Knows that names below `localhost` are this machine (RFC 6761), which not every system does.
@@ -213,39 +243,16 @@ impl Resolver for LocalNames {
     }
 }
 
-/// The proxy that the environment names for this server. Servers on this machine are reached
-/// directly, as programs in Go do it.
-fn proxy_for(base: &Uri) -> Option<Proxy> {
-    let host = base.host().unwrap_or_default();
-    if host == "localhost"
-        || host.ends_with(".localhost")
-        || host.starts_with("127.")
-        || host == "[::1]"
-    {
-        return None;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_get_time_for_what_they_have_to_move() {
+        assert_eq!(silence(0), Duration::from_mins(1));
+        assert_eq!(silence(10_000), Duration::from_mins(1), "small things take no longer");
+        // Three packs at once through a gateway with 8 Mbit/s take a minute.
+        assert_eq!(silence(20 << 20), Duration::from_secs(60 + 640));
+        assert!(silence(u64::MAX) > silence(20 << 20), "and nothing overflows");
     }
-    let names: &[&str] = if base.scheme_str() == Some("https") {
-        &["HTTPS_PROXY", "https_proxy"]
-    } else {
-        &["HTTP_PROXY", "http_proxy"]
-    };
-    let text = names.iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()))?;
-    let parsed = Proxy::new(&text).ok()?;
-    let exceptions = ["NO_PROXY", "no_proxy"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()))
-        .unwrap_or_default();
-    let mut proxy = Proxy::builder(parsed.protocol()).host(parsed.host()).port(parsed.port());
-    if let Some(name) = parsed.username() {
-        proxy = proxy.username(name);
-    }
-    if let Some(password) = parsed.password() {
-        proxy = proxy.password(password);
-    }
-    for exception in exceptions.split(',').chain(["localhost", "127.0.0.1"]) {
-        if !exception.trim().is_empty() {
-            proxy = proxy.no_proxy(exception.trim());
-        }
-    }
-    proxy.build().ok()
 }

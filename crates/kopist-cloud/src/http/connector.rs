@@ -3,7 +3,7 @@
 //! configuration of rustls.
 
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
@@ -58,13 +58,33 @@ impl<In: Transport> Connector<In> for TlsConnector {
             details.config.output_buffer_size(),
         );
         let stream = StreamOwned { conn: connection, sock: socket };
-        Ok(Some(Either::B(TlsTransport { buffers, stream })))
+        Ok(Some(Either::B(TlsTransport { buffers, stream, sends: true })))
     }
 }
 
 pub(super) struct TlsTransport {
     buffers: LazyBuffers,
     stream: StreamOwned<ClientConnection, TransportAdapter>,
+    /// Whether sending has not failed yet.
+    sends: bool,
+}
+
+impl TlsTransport {
+    /// Reads without sending what is still to be sent, which `stream` does first.
+    fn only_read(&mut self) -> io::Result<usize> {
+        let StreamOwned { conn, sock } = &mut self.stream;
+        let room = self.buffers.input_append_buf();
+        loop {
+            match conn.reader().read(room) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                outcome => return outcome,
+            }
+            if conn.read_tls(sock)? == 0 {
+                return Ok(0);
+            }
+            conn.process_new_packets().map_err(io::Error::other)?;
+        }
+    }
 }
 
 impl fmt::Debug for TlsTransport {
@@ -81,13 +101,18 @@ impl Transport for TlsTransport {
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         self.stream.get_mut().set_timeout(timeout);
         let output = self.buffers.output().get(..amount).unwrap_or_default();
-        self.stream.write_all(output)?;
-        Ok(())
+        let sent = self.stream.write_all(output);
+        self.sends = sent.is_ok();
+        Ok(sent?)
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         self.stream.get_mut().set_timeout(timeout);
-        let amount = self.stream.read(self.buffers.input_append_buf())?;
+        let amount = if self.sends {
+            self.stream.read(self.buffers.input_append_buf())?
+        } else {
+            self.only_read()?
+        };
         self.buffers.input_appended(amount);
         Ok(amount > 0)
     }

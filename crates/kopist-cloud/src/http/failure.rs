@@ -1,5 +1,6 @@
 use std::io;
 
+use rustls::AlertDescription;
 use ureq::Timeout;
 
 /// How the network failed: there is no answer, or none that can be used.
@@ -38,7 +39,7 @@ impl From<ureq::Error> for Failure {
                 Self::NoConnection(io::Error::from(K::TimedOut))
             }
             ureq::Error::Timeout(_) => Self::Silence,
-            ureq::Error::Rustls(error) => Self::Tls(error.to_string()),
+            ureq::Error::Rustls(error) => from_tls(error),
             ureq::Error::Tls(text) => Self::Tls(text.to_owned()),
             ureq::Error::Io(error) => from_io(error),
             other => Self::Protocol(other.to_string()),
@@ -49,8 +50,8 @@ impl From<ureq::Error> for Failure {
 fn from_io(error: io::Error) -> Failure {
     use io::ErrorKind as K;
     // The handshake reports its errors as errors of reading.
-    if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>) {
-        return Failure::Tls(error.to_string());
+    if let Some(error) = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()) {
+        return from_tls(error.clone());
     }
     // The standard library has no kind for it.
     if error.to_string().contains("failed to lookup address") {
@@ -63,6 +64,43 @@ fn from_io(error: io::Error) -> Failure {
         K::TimedOut | K::WouldBlock => Failure::Silence,
         _ => Failure::Broken(error),
     }
+}
+
+/// Certificates and versions stay as they are; a peer that is overloaded, or bytes that a bad
+/// line has changed, may be better the next time.
+fn from_tls(error: rustls::Error) -> Failure {
+    use AlertDescription as A;
+    use rustls::Error as E;
+    let passes = match &error {
+        E::DecryptError => true,
+        E::AlertReceived(alert) => !matches!(
+            alert,
+            A::HandshakeFailure
+                | A::NoCertificate
+                | A::BadCertificate
+                | A::UnsupportedCertificate
+                | A::CertificateRevoked
+                | A::CertificateExpired
+                | A::CertificateUnknown
+                | A::UnknownCA
+                | A::AccessDenied
+                | A::ExportRestriction
+                | A::ProtocolVersion
+                | A::InsufficientSecurity
+                | A::InappropriateFallback
+                | A::UnsupportedExtension
+                | A::MissingExtension
+                | A::CertificateUnobtainable
+                | A::UnrecognisedName
+                | A::BadCertificateStatusResponse
+                | A::BadCertificateHashValue
+                | A::CertificateRequired
+                | A::NoApplicationProtocol
+                | A::EncryptedClientHelloRequired
+        ),
+        _ => false,
+    };
+    if passes { Failure::Broken(io::Error::other(error)) } else { Failure::Tls(error.to_string()) }
 }
 
 impl std::fmt::Display for Failure {
@@ -79,3 +117,27 @@ impl std::fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alerts_of_a_peer_in_trouble_may_pass() {
+        let passes = |error: rustls::Error| {
+            let direct = Failure::from(ureq::Error::Rustls(error.clone())).may_pass();
+            let read = Failure::from(ureq::Error::Io(io::Error::other(error))).may_pass();
+            assert_eq!(direct, read);
+            read
+        };
+        let alert = |alert| passes(rustls::Error::AlertReceived(alert));
+        assert!(alert(AlertDescription::InternalError));
+        assert!(alert(AlertDescription::BadRecordMac));
+        assert!(alert(AlertDescription::CloseNotify));
+        assert!(!alert(AlertDescription::UnknownCA));
+        assert!(!alert(AlertDescription::CertificateRequired));
+        assert!(!alert(AlertDescription::ProtocolVersion));
+        assert!(!passes(rustls::CertificateError::Expired.into()));
+        assert!(passes(rustls::Error::DecryptError));
+    }
+}

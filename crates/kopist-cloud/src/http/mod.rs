@@ -9,8 +9,9 @@
 //! place that words them: a [`Failure`] is what the network did, a `Meaning` is what an answer
 //! with an error status says.
 //!
-//! Timeouts: 30 s to connect, 60 s of silence. There is none for the whole of a transfer, since
-//! slow lines are no reason to give up.
+//! Timeouts: 30 s to connect, 60 s of silence, and more after a body that the server may have to
+//! pass on before it answers. There is none for the whole of a transfer, since slow lines are no
+//! reason to give up.
 
 mod answer;
 #[cfg(any(feature = "azure", feature = "s3"))]
@@ -18,8 +19,10 @@ mod ask;
 mod client;
 mod connector;
 mod date;
+mod early;
 mod failure;
 mod payload;
+mod proxies;
 mod range;
 mod refusal;
 mod trust;

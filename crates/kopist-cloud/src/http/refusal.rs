@@ -39,7 +39,7 @@ impl Refusal {
             text += ": ";
             text += message.trim().trim_end_matches('.');
         }
-        Self { meaning, text }
+        Self { meaning, text, wait_seconds: answer.retry_after() }
     }
 }
 

@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
+use rustls_native_certs::CertificateResult;
 use sha2::{Digest, Sha256};
 
 use crate::site::Site;
@@ -40,7 +41,10 @@ impl Trust {
             .map_err(|error| invalid(error.to_string()))?;
         let config = match self {
             Self::System => {
-                let mut roots = system_roots();
+                let is_set = |name: &&str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
+                let named: Vec<&str> = NAMED.into_iter().filter(is_set).collect();
+                let found = rustls_native_certs::load_native_certs();
+                let mut roots = system_roots(found, &named).map_err(invalid)?;
                 add_extra(&mut roots, site)?;
                 let verifier = WebPkiServerVerifier::builder_with_provider(
                     Arc::new(roots),
@@ -92,17 +96,25 @@ fn add_extra(roots: &mut RootCertStore, site: &Site) -> Result<(), BlobError> {
         .map_err(|what| site.invalid(format!("the file of further root certificates {what}")))
 }
 
-fn system_roots() -> RootCertStore {
+/// Variables that say where certificates are, which then replace those of the system.
+const NAMED: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+/// The certificates that were found, or those that Mozilla trusts. Whoever has `named` a place
+/// for them does not mean Mozilla's.
+fn system_roots(found: CertificateResult, named: &[&str]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
         tracing::debug!(%error, "a certificate of the system cannot be read");
     }
     let (added, _) = roots.add_parsable_certificates(found.certs);
+    if added == 0 && !named.is_empty() {
+        let why = found.errors.first().map(|error| format!(": {error}")).unwrap_or_default();
+        return Err(format!("there is no certificate where {} says{why}", named.join(" or ")));
+    }
     if added == 0 {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
-    roots
+    Ok(roots)
 }
 
 fn parse_fingerprint(text: &str) -> Option<[u8; 32]> {
@@ -189,6 +201,22 @@ mod tests {
             let error = trust.tls(&site()).unwrap_err().to_string();
             assert!(error.contains("s3") && error.contains("--root-ca-pem-path"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_place_of_certificates_that_has_none_is_named() {
+        let none = CertificateResult::default;
+        let error = system_roots(none(), &["SSL_CERT_FILE"]).unwrap_err();
+        assert!(error.contains("SSL_CERT_FILE"), "{error}");
+        assert!(!system_roots(none(), &[]).unwrap().is_empty(), "nobody was named");
+        let mut useless = none();
+        useless.certs.push(vec![0].into());
+        assert!(system_roots(useless, &["SSL_CERT_FILE", "SSL_CERT_DIR"]).is_err());
+        let mut one = none();
+        let folder = tempfile::tempdir().unwrap();
+        let pem = kopist_testkit::servers::tls::Certificates::make(folder.path()).authority_pem();
+        one.certs.push(CertificateDer::from_pem_slice(&pem).unwrap());
+        assert_eq!(system_roots(one, &["SSL_CERT_DIR"]).unwrap().len(), 1);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A server that is not installed is named in a line that begins with `skipped:`.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // tests may panic
 
+mod answers;
 mod azure;
 mod azure_locks;
 mod b2;

@@ -5,13 +5,15 @@
 //! a host of their own are told to use it as their proxy ([`Proxy::start_for_hosts`]), and it
 //! ends their TLS itself.
 //!
-//! What is not HTTP goes through a [`Line`], which only knows bytes; and a service that no
-//! program here can play is a [`Stub`].
+//! What is not HTTP goes through a [`Line`], which only knows bytes; a service that no program
+//! here can play is a [`Stub`], and one that plays by no rules is [`Blunt`].
 
+mod blunt;
 mod line;
 mod message;
 mod stub;
 
+pub use blunt::Blunt;
 pub use line::{Line, Weather};
 pub use stub::{Asked, Reply, Stub};
 
@@ -99,19 +101,7 @@ impl Proxy {
 
     /// A proxy that clients use to reach any host, which is always the server at that port.
     pub fn start_for_hosts(port: u16, faults: Faults, certificates: &Certificates) -> Self {
-        let chain = CertificateDer::pem_file_iter(&certificates.certificate)
-            .expect("the certificate")
-            .collect::<Result<Vec<_>, _>>()
-            .expect("PEM");
-        let key = PrivateKeyDer::from_pem_file(&certificates.key).expect("the key");
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("the usual versions")
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .expect("a certificate and its key");
-        Self::run(port, faults, Some(Arc::new(config)))
+        Self::run(port, faults, Some(server_config(certificates)))
     }
 
     fn run(port: u16, faults: Faults, tls: Option<Arc<ServerConfig>>) -> Self {
@@ -222,6 +212,23 @@ impl Shared {
         }
         held.clone()
     }
+}
+
+/// TLS for a server with these certificates.
+fn server_config(certificates: &Certificates) -> Arc<ServerConfig> {
+    let chain = CertificateDer::pem_file_iter(&certificates.certificate)
+        .expect("the certificate")
+        .collect::<Result<Vec<_>, _>>()
+        .expect("PEM");
+    let key = PrivateKeyDer::from_pem_file(&certificates.key).expect("the key");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the usual versions")
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .expect("a certificate and its key");
+    Arc::new(config)
 }
 
 fn accept(

@@ -114,7 +114,7 @@ impl Api {
             url.push('?');
             url.push_str(&question);
         }
-        let request = Request { method: ask.method, url, headers, body: ask.body };
+        let request = Request { headers, body: ask.body, ..Request::new(ask.method, url) };
         self.client.send(&request, operation, target)
     }
 

@@ -38,6 +38,7 @@ impl Behind {
         Refusal {
             meaning: meaning.unwrap_or(Meaning::Passing),
             text: format!("{text}; check {where_to_look}"),
+            wait_seconds: 0,
         }
     }
 }
