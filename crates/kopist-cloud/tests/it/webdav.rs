@@ -1,11 +1,61 @@
 //! WebDAV, on Apache.
 
-use kopist_blob::BlobStore;
+use kopist_blob::{BlobStore, PutOptions, RetryPolicy, StorageConfig};
+use kopist_cloud::{ConnectOptions, connect};
+use kopist_testkit::proxy::{Asked, Reply, Stub};
 use kopist_testkit::servers::Dav;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::support::{conforms_but, failure, lists_many, make, opens_again};
+
+/// A server that moves and deletes nothing, and says so in the body of an answer of success.
+fn locked(asked: &Asked) -> Reply {
+    let partly = |status: &str| {
+        let body = format!(
+            "<D:multistatus xmlns:D=\"DAV:\"><D:response><D:href>/d/p1.f</D:href>\
+             <D:status>HTTP/1.1 {status}</D:status></D:response></D:multistatus>"
+        );
+        (207, body)
+    };
+    let (status, body) = match asked.method.as_str() {
+        "MOVE" if asked.target.contains("p1") => partly("423 Locked"),
+        "PUT" | "MKCOL" | "MOVE" => (201, String::new()),
+        "DELETE" if asked.target == "/d/p1.f" => partly("403 Forbidden"),
+        "DELETE" => (204, String::new()),
+        _ => (404, String::new()),
+    };
+    let date = ("Date", "Wed, 04 Mar 2026 05:06:07 GMT".to_owned());
+    Reply { status, headers: vec![date], body }
+}
+
+#[test]
+fn what_was_done_in_part_was_not_done() {
+    let server = Stub::start(locked);
+    let options = ConnectOptions {
+        retry: RetryPolicy { attempts: 1, ..RetryPolicy::default() },
+        ..ConnectOptions::default()
+    };
+    let config = json!({"url": format!("{}/d", server.url()), "dirShards": []});
+    let store = connect(&StorageConfig::new("webdav", config), &options).unwrap();
+    let error = store.put(&"p1".into(), &[b"x"], &PutOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("423 Locked for /d/p1.f"), "{error}");
+    assert!(error.is_retriable(), "a lock may go");
+    let error = store.delete(&"p1".into()).unwrap_err();
+    assert!(error.to_string().contains("403 Forbidden") && !error.is_retriable(), "{error}");
+    let left = server.asked().into_iter().filter(|asked| asked.method == "DELETE");
+    assert_eq!(left.count(), 2, "what was put beside its place is removed");
+}
+
+#[test]
+fn credentials_in_the_address_may_be_escaped() {
+    let Some(server) = Dav::start("webdav with credentials in its address") else { return };
+    server.make_collection("d");
+    let escaped = |text: &str| format!("%{:02X}{}", text.as_bytes()[0], &text[1..]);
+    let login = format!("://{}:{}@", escaped(Dav::USER), escaped(Dav::PASSWORD));
+    let url = format!("{}d", server.url).replacen("://", &login, 1);
+    opens_again(&*make("webdav", json!({"url": url, "atomicWrites": true})));
+}
 
 /// Apache shows a file while it is being written, and when it moves one over another it first
 /// removes that. So the case of a blob that is replaced while others read it is left out.

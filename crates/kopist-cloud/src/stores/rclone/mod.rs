@@ -91,7 +91,7 @@ impl Tree for RcloneTree {
         self.process()?.files.remove(path, id)
     }
 
-    fn entries(&self, path: &str) -> Result<Vec<Entry>, BlobError> {
+    fn entries(&self, path: &str) -> Result<Option<Vec<Entry>>, BlobError> {
         self.process()?.files.entries(path)
     }
 

@@ -405,7 +405,7 @@ impl Tree for SftpTree {
         }
     }
 
-    fn entries(&self, path: &str) -> Result<Vec<Entry>, BlobError> {
+    fn entries(&self, path: &str) -> Result<Option<Vec<Entry>>, BlobError> {
         let target = if path.is_empty() { self.site.target() } else { Target::Path(path.into()) };
         let session = self.session()?;
         let failed = |error| self.failed(&session, error, Operation::List, &target);
@@ -451,7 +451,7 @@ impl Tree for SftpTree {
                 entries.push(Entry { name: found.filename, file });
             }
         }
-        Ok(entries)
+        Ok(Some(entries))
     }
 
     fn sets_times(&self) -> bool {

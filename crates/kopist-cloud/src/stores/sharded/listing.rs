@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kopist_blob::sharded::{BLOB_SUFFIX, blob_of_file, leads_to};
-use kopist_blob::{Attempts, BlobError, BlobId, BlobMeta, Leftovers, in_parallel};
+use kopist_blob::{
+    Attempts, BlobError, BlobId, BlobMeta, Leftovers, Operation, Target, in_parallel,
+};
 use parking_lot::Mutex;
 
 use super::{Entry, Tree};
@@ -45,7 +47,7 @@ fn walk(
         let numbers: Vec<usize> = (0..batch.len()).collect();
         in_parallel(&numbers, parallelism, |number| {
             let Some(directory) = batch.get(*number) else { return Ok(()) };
-            let entries = attempts.run(|| tree.entries(&directory.path))?;
+            let entries = attempts.run(|| entries(tree, &directory.path))?;
             found.lock().push((*number, entries));
             Ok(())
         })?;
@@ -69,6 +71,38 @@ fn walk(
         }
     }
     Ok(())
+}
+
+/// What is in a directory that its parent has named.
+///
+/// On some stores, such as the buckets behind rclone, a directory goes with its last file. Where
+/// the parent still names one that is said to be missing, the answer is wrong, and to believe it
+/// would lose sight of all blobs in it.
+fn entries(tree: &impl Tree, path: &str) -> Result<Vec<Entry>, BlobError> {
+    if let Some(found) = tree.entries(path)? {
+        return Ok(found);
+    }
+    if is_named(tree, path)? {
+        let text = "the server says that it is missing, and lists it in the directory above";
+        return Err(BlobError::Remote {
+            operation: Operation::List,
+            target: Target::Path(path.into()),
+            retriable: true,
+            wait_seconds: 0,
+            source: text.into(),
+        });
+    }
+    Ok(Vec::new())
+}
+
+/// Whether the directory above names this one, or is missing where that above it names it.
+fn is_named(tree: &impl Tree, path: &str) -> Result<bool, BlobError> {
+    let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+    match tree.entries(parent)? {
+        Some(found) => Ok(found.iter().any(|entry| entry.file.is_none() && entry.name == name)),
+        None if parent.is_empty() => Ok(false),
+        None => is_named(tree, parent),
+    }
 }
 
 /// Reports the blobs whose ids start with `prefix`.
@@ -129,7 +163,105 @@ fn is_leftover(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use kopist_blob::pace::ManualTimer;
+    use kopist_blob::{ByteRange, RetryPolicy};
+
+    use super::super::Stat;
     use super::*;
+
+    /// Directories and what is in them; names with a dot are files.
+    #[derive(Debug, Default)]
+    struct Names {
+        directories: BTreeMap<&'static str, Vec<&'static str>>,
+        /// How often each is said to be missing before it is there.
+        missing: Mutex<BTreeMap<&'static str, u32>>,
+    }
+
+    impl Tree for Names {
+        fn read(&self, _: &str, _: &BlobId, _: ByteRange) -> Result<Bytes, BlobError> {
+            unreachable!("nothing is read")
+        }
+
+        fn stat(&self, _: &str, _: &BlobId) -> Result<Stat, BlobError> {
+            unreachable!("nothing is asked for")
+        }
+
+        fn write(
+            &self,
+            _: &str,
+            _: &BlobId,
+            _: &[&[u8]],
+            _: Option<Timestamp>,
+        ) -> Result<Stat, BlobError> {
+            unreachable!("nothing is written")
+        }
+
+        fn remove(&self, _: &str, _: &BlobId) -> Result<(), BlobError> {
+            unreachable!("nothing is removed")
+        }
+
+        fn entries(&self, path: &str) -> Result<Option<Vec<Entry>>, BlobError> {
+            if let Some(left) = self.missing.lock().get_mut(path).filter(|left| **left > 0) {
+                *left -= 1;
+                return Ok(None);
+            }
+            let stat = Stat { length: 1, time: Timestamp::UNIX_EPOCH };
+            let entry = |name: &&str| Entry {
+                name: (*name).to_owned(),
+                file: name.contains('.').then_some(stat),
+            };
+            Ok(self.directories.get(path).map(|names| names.iter().map(entry).collect()))
+        }
+
+        fn sets_times(&self) -> bool {
+            false
+        }
+    }
+
+    fn listed(tree: &Names) -> Result<BTreeSet<String>, BlobError> {
+        let attempts = Attempts::new(RetryPolicy::default(), Arc::new(ManualTimer::new()));
+        let mut found = BTreeSet::new();
+        list(tree, "", 2, &attempts, &mut |meta| {
+            found.insert(meta.id.as_str().to_owned());
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
+    }
+
+    fn tree(missing: &[(&'static str, u32)]) -> Names {
+        let directories = [("", vec!["x", "q", "a.f"]), ("x", vec!["n0"]), ("x/n0", vec!["b.f"])];
+        Names {
+            directories: directories.into(),
+            missing: Mutex::new(missing.iter().copied().collect()),
+        }
+    }
+
+    #[test]
+    fn a_listing_is_whole_or_fails() {
+        let all = ["a", "xn0b"].map(str::to_owned).into();
+        // `q` has nothing in it, and went with the last file.
+        let mut whole = tree(&[]);
+        whole.directories.insert("q", Vec::new());
+        assert_eq!(listed(&whole).unwrap(), all);
+        let mut sometimes = tree(&[("x", 2), ("x/n0", 3)]);
+        sometimes.directories.insert("q", Vec::new());
+        assert_eq!(listed(&sometimes).unwrap(), all, "asked again, the server knows better");
+        let error = listed(&tree(&[])).unwrap_err();
+        assert!(error.to_string().contains('q'), "it is named and never there: {error}");
+    }
+
+    /// As in a bucket, where another client just deleted the last blob of a directory.
+    #[test]
+    fn a_directory_that_went_is_no_error() {
+        let gone = Names { directories: [("", vec!["a.f"])].into(), ..Names::default() };
+        for path in ["x", "x/n0"] {
+            assert!(entries(&gone, path).unwrap().is_empty(), "{path}");
+        }
+    }
 
     #[test]
     fn only_incomplete_files_are_leftovers() {

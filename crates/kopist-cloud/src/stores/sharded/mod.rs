@@ -42,8 +42,8 @@ pub(super) trait Tree: Send + Sync + std::fmt::Debug {
     /// Removes a file; a missing one is no error.
     fn remove(&self, path: &str, id: &BlobId) -> Result<(), BlobError>;
 
-    /// What is in a directory; a missing one has nothing in it, unless it is the root.
-    fn entries(&self, path: &str) -> Result<Vec<Entry>, BlobError>;
+    /// What is in a directory; none if it is missing, unless it is the root.
+    fn entries(&self, path: &str) -> Result<Option<Vec<Entry>>, BlobError>;
 
     /// Whether a file can be given a time.
     fn sets_times(&self) -> bool;

@@ -44,17 +44,25 @@ impl Auth {
         Some(challenge.answer(&self.username, self.password.expose(), method, path))
     }
 
-    /// Learns from a refusal how the server wants it. Returns whether another attempt is worth
-    /// while.
-    pub(super) fn challenged<'a>(&self, mut challenges: impl Iterator<Item = &'a str>) -> bool {
+    /// Learns from the refusal of a request with the header `sent` how the server wants it.
+    /// Returns whether another attempt is worth while.
+    pub(super) fn challenged<'a>(
+        &self,
+        sent: Option<&str>,
+        mut challenges: impl Iterator<Item = &'a str>,
+    ) -> bool {
         let Some(challenge) = challenges.find_map(Digest::parse) else { return false };
         if self.username.is_empty() {
             return false;
         }
+        // The nonce that was sent means that the password is wrong, another one that it was old.
+        // Another thread may have learned this one just now; then its uses are counted on.
+        let nonce = format!(" nonce=\"{}\"", challenge.nonce);
+        let worth = !sent.is_some_and(|sent| sent.contains(&nonce));
         let mut digest = self.digest.lock();
-        // The same nonce again means that the password is wrong, a new one that it was old.
-        let worth = digest.as_ref().is_none_or(|known| known.nonce != challenge.nonce);
-        *digest = Some(challenge);
+        if digest.as_ref().is_none_or(|known| known.nonce != challenge.nonce) {
+            *digest = Some(challenge);
+        }
         worth
     }
 }
@@ -146,13 +154,34 @@ mod tests {
     #[test]
     fn a_challenge_is_learned_once() {
         let auth = Auth::new("u", &Secret::from("p".to_owned()));
-        assert!(auth.header("GET", "/").unwrap().starts_with("Basic "));
+        let basic = auth.header("GET", "/").unwrap();
+        assert!(basic.starts_with("Basic "));
         let challenge =
             [r#"Basic realm="x""#, r#"Digest realm="a, b", nonce="n", qop="auth,auth-int""#];
-        assert!(auth.challenged(challenge.into_iter()));
+        assert!(auth.challenged(Some(&basic), challenge.into_iter()));
         let header = auth.header("GET", "/f").unwrap();
         assert!(header.contains("realm=\"a, b\"") && header.contains("nc=00000001"), "{header}");
-        assert!(!auth.challenged(challenge.into_iter()), "the password is wrong");
-        assert!(!auth.challenged(std::iter::once("Basic realm=x")));
+        assert!(!auth.challenged(Some(&header), challenge.into_iter()), "the password is wrong");
+        assert!(!auth.challenged(Some(&basic), std::iter::once("Basic realm=x")));
+    }
+
+    #[test]
+    fn threads_may_learn_the_same_challenge() {
+        let auth = Auth::new("u", &Secret::from("p".to_owned()));
+        let challenge = |nonce: &str| format!(r#"Digest realm="r", nonce="{nonce}", qop="auth""#);
+        let (first, second) = (challenge("n1"), challenge("n2"));
+        let sent = [auth.header("GET", "/a"), auth.header("GET", "/b")];
+        for sent in &sent {
+            assert!(auth.challenged(sent.as_deref(), std::iter::once(&*first)));
+        }
+        // The nonce grows old under two requests, and both are told the same new one.
+        let sent = [auth.header("GET", "/a"), auth.header("GET", "/b")];
+        assert!(auth.challenged(sent[0].as_deref(), std::iter::once(&*second)));
+        let header = auth.header("GET", "/a").unwrap();
+        assert!(header.contains("\"n2\"") && header.contains("nc=00000001"), "{header}");
+        assert!(auth.challenged(sent[1].as_deref(), std::iter::once(&*second)));
+        let header = auth.header("GET", "/b").unwrap();
+        assert!(header.contains("nc=00000002"), "no count comes twice: {header}");
+        assert!(!auth.challenged(Some(&header), std::iter::once(&*second)));
     }
 }

@@ -37,6 +37,18 @@ pub(super) fn parse(body: &[u8]) -> Result<Vec<Resource>, String> {
     Ok(found)
 }
 
+/// The first status of failure in the answer to a request that changes something: its code, and
+/// what to say of it.
+pub(super) fn failure(body: &[u8]) -> Option<(u16, String)> {
+    let root = Element::parse_as(body, |name| name == "multistatus").ok()?;
+    root.all("response").find_map(|response| {
+        let status = response.value("status");
+        let (_, status) = status.split_once(' ')?;
+        let code: u16 = status.split(' ').next()?.parse().ok()?;
+        (code >= 300).then(|| (code, format!("{status} for {}", response.value("href"))))
+    })
+}
+
 fn resource(response: &Element) -> Result<Resource, String> {
     let href = response.value("href");
     // Either an absolute URL or only its path.
@@ -93,6 +105,16 @@ mod tests {
         assert_eq!(found[1].path, "/dav/p q/a.f");
         assert_eq!(found[1].file.unwrap().length, 12);
         assert!(parse(b"<html/>").is_err());
+    }
+
+    #[test]
+    fn what_failed_is_found() {
+        let body = br#"<D:multistatus xmlns:D="DAV:">
+            <D:response><D:href>/d/a</D:href><D:status>HTTP/1.1 204 No Content</D:status></D:response>
+            <D:response><D:href>/d/b</D:href><D:status>HTTP/1.1 423 Locked</D:status></D:response>
+            </D:multistatus>"#;
+        assert_eq!(failure(body), Some((423, "423 Locked for /d/b".to_owned())));
+        assert_eq!(failure(b"no XML"), None);
     }
 
     /// As rclone answers when it cannot list a folder of its remote.

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use kopist_blob::{BlobError, BlobId, ByteRange, Operation, Target};
 use parking_lot::Mutex;
+use percent_encoding::percent_decode_str;
 
 use super::auth::Auth;
 use super::behind::Behind;
@@ -50,7 +51,7 @@ impl DavTree {
         let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
         let (user, password) = user.split_once(':').unwrap_or((user, ""));
         let auth = if config.username.is_empty() && !user.is_empty() {
-            Auth::new(user, &password.to_owned().into())
+            Auth::new(&decoded(user), &decoded(password).into())
         } else {
             Auth::new(&config.username, &config.password)
         };
@@ -94,14 +95,16 @@ impl DavTree {
                 Request::new(method, format!("{}{path}", self.server))
                     .header("accept-encoding", "identity"),
             );
-            if let Some(header) = self.auth.header(method, path) {
-                request = request.header("authorization", header);
+            let proof = self.auth.header(method, path);
+            if let Some(proof) = &proof {
+                request = request.header("authorization", proof);
             }
             let request = Request { body, ..request };
             let answer = self.client.send(&request, operation, target)?;
             if answer.status == 401 && !challenged {
                 let challenges = answer.headers().filter(|(name, _)| *name == "www-authenticate");
-                challenged = self.auth.challenged(challenges.map(|(_, value)| value));
+                let challenges = challenges.map(|(_, value)| value);
+                challenged = self.auth.challenged(proof.as_deref(), challenges);
                 if challenged {
                     continue;
                 }
@@ -123,17 +126,26 @@ impl DavTree {
 
     fn refused(&self, answer: &Answer, operation: Operation, target: &Target) -> BlobError {
         let mut refusal = Refusal::by_status(answer);
+        let mut status = answer.status;
+        if status == 207 {
+            // Some of it was not done, and inside is why.
+            refusal = Refusal::new(answer, Meaning::Lasting, "", "");
+            if let Some((code, text)) = multistatus::failure(&answer.body) {
+                status = code;
+                refusal = Refusal::new(answer, Meaning::of_status(code), "", &text);
+            }
+        }
         // Servers answer so while another request holds a lock or makes a directory; and what is
         // missing for a put is a collection, or a file that another process replaces just now.
-        let missing = matches!(answer.status, 404 | 410) && operation == Operation::Put;
-        if missing || matches!(answer.status, 409 | 423) {
+        let missing = matches!(status, 404 | 410) && operation == Operation::Put;
+        if missing || matches!(status, 409 | 423) {
             refusal.meaning = Meaning::Passing;
         }
-        if matches!(answer.status, 404 | 410) && !matches!(target, Target::Blob(_)) {
+        if matches!(status, 404 | 410) && !matches!(target, Target::Blob(_)) {
             refusal.meaning = Meaning::NoPlace;
         }
         // Moving over what exists is always asked for, so this is not about a blob.
-        if answer.status == 412 {
+        if status == 412 {
             refusal.meaning = Meaning::Lasting;
         }
         if let Some(trouble) = self.trouble(answer, operation) {
@@ -221,7 +233,7 @@ impl DavTree {
             self.make_parents(path, target)?;
             answer = self.put(file, data, target)?;
         }
-        if answer.is_success() {
+        if is_done(&answer) {
             if let (false, Some(parent)) = (known, parent) {
                 self.collections.lock().insert(parent.to_owned());
             }
@@ -239,6 +251,16 @@ impl DavTree {
             tracing::debug!(%error, "the remains of a failed write stay");
         }
     }
+}
+
+/// Whether a file was put or moved. 207 would say that a part of it was not (RFC 4918).
+fn is_done(answer: &Answer) -> bool {
+    matches!(answer.status, 200 | 201 | 204)
+}
+
+/// A name or a password out of a URL.
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 /// Whether a collection may be there after the answer to a request to make it: 405 says that it
@@ -305,11 +327,12 @@ impl Tree for DavTree {
             self.put_making_parents(&temporary, path, data, &target)?;
             let destination = format!("{}{file}", self.server);
             let prepare = |request: Request<'static>| {
-                request.header("destination", &destination).header("overwrite", "T")
+                let request = request.header("destination", &destination).header("overwrite", "T");
+                request.work(length(data))
             };
             let moved = self.send("MOVE", &temporary, &prepare, None, Operation::Put, &target);
             match moved {
-                Ok(answer) if answer.is_success() => answer,
+                Ok(answer) if is_done(&answer) => answer,
                 Ok(answer) => {
                     self.discard(&temporary, &target);
                     return Err(self.refused(&answer, Operation::Put, &target));
@@ -332,12 +355,12 @@ impl Tree for DavTree {
         let answer =
             self.send("DELETE", &file, &|request| request, None, Operation::Delete, &target)?;
         match answer.status {
-            200..=299 | 404 | 410 => Ok(()),
+            200 | 204 | 404 | 410 => Ok(()),
             _ => Err(self.refused(&answer, Operation::Delete, &target)),
         }
     }
 
-    fn entries(&self, path: &str) -> Result<Vec<Entry>, BlobError> {
+    fn entries(&self, path: &str) -> Result<Option<Vec<Entry>>, BlobError> {
         let target = if path.is_empty() { self.site().target() } else { Target::Path(path.into()) };
         let mut directory = self.path_of(path);
         if !directory.ends_with('/') {
@@ -345,13 +368,13 @@ impl Tree for DavTree {
         }
         let found = match self.properties(&directory, "1", Operation::List, &target)? {
             Ok(found) => found,
-            Err(answer) if answer.status == 404 && !path.is_empty() => return Ok(Vec::new()),
+            Err(answer) if matches!(answer.status, 404 | 410) && !path.is_empty() => {
+                return Ok(None);
+            }
             Err(answer) => return Err(self.refused(&answer, Operation::List, &target)),
         };
         // The first is the collection itself; some servers put it elsewhere in the list.
-        let own = percent_encoding::percent_decode_str(directory.trim_end_matches('/'))
-            .decode_utf8_lossy()
-            .into_owned();
+        let own = decoded(directory.trim_end_matches('/'));
         let entries = found
             .into_iter()
             .filter(|resource| resource.path != own)
@@ -360,7 +383,7 @@ impl Tree for DavTree {
                 (!name.is_empty()).then_some(Entry { name, file: resource.file })
             })
             .collect();
-        Ok(entries)
+        Ok(Some(entries))
     }
 
     fn sets_times(&self) -> bool {
