@@ -249,6 +249,10 @@ impl Api {
         let answer = self.client.send(&request, operation, target)?;
         if !answer.is_success() {
             let mut refusal = refusal(&answer);
+            if matches!(answer.status, 401 | 503) {
+                // Tokens live for a day, and those of the other places are hardly younger.
+                self.places.lock().clear();
+            }
             if answer.status == 401 {
                 // The token of the place has expired, which says nothing of the key.
                 refusal.meaning = Meaning::Passing;

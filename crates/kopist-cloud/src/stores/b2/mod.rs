@@ -44,12 +44,12 @@ pub(super) fn open(
 ) -> Result<Arc<dyn BlobStore>, BlobError> {
     let config = Config::from_storage(storage)?;
     tracing::debug!("kopia calls its own support of B2 deprecated; B2 also speaks S3");
-    Ok(Arc::new(B2Store {
-        storage: storage.clone(),
-        prefix: Prefix::new(&config.prefix),
-        api: Api::new(config, context.roots.clone())?,
-        attempts: context.attempts.clone(),
-    }))
+    let prefix = Prefix::new(&config.prefix);
+    let api = Api::new(config, context.roots.clone())?;
+    // Reading goes by the name of the bucket, and what is missing there is a file as well.
+    context.attempts.run(|| api.bucket_id(Operation::Open, &api.site().target()))?;
+    let (storage, attempts) = (storage.clone(), context.attempts.clone());
+    Ok(Arc::new(B2Store { storage, api, prefix, attempts }))
 }
 
 /// A store in a bucket of B2.
