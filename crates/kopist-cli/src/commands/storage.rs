@@ -462,6 +462,7 @@ pub(super) fn without_secrets(storage: &StorageConfig) -> StorageConfig {
                 Value::String(text) if SECRETS.iter().any(|s| is(&s)) => {
                     *text = "*".repeat(text.len());
                 }
+                Value::String(text) if key.eq_ignore_ascii_case("url") => hide_password(text),
                 value if key.eq_ignore_ascii_case("credentials") => *value = json!({}),
                 value if key.eq_ignore_ascii_case("embeddedConfig") => *value = json!(""),
                 _ => {}
@@ -471,9 +472,33 @@ pub(super) fn without_secrets(storage: &StorageConfig) -> StorageConfig {
     shown
 }
 
+/// Turns the password in a URL into asterisks of the same length.
+fn hide_password(url: &mut String) {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
+    let Some(at) = url[start..end].rfind('@') else { return };
+    let Some(colon) = url[start..start + at].find(':') else { return };
+    let password = start + colon + 1..start + at;
+    url.replace_range(password.clone(), &"*".repeat(password.len()));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn passwords_in_addresses_are_not_shown() {
+        for (url, expected) in [
+            ("https://me:p%40ss@h:1/d?x=a:b@c", "https://me:******@h:1/d?x=a:b@c"),
+            ("https://me:a@b@h/", "https://me:***@h/"),
+            ("https://me@h/", "https://me@h/"),
+            ("https://h:1/a:b@c", "https://h:1/a:b@c"),
+            ("", ""),
+        ] {
+            let shown = without_secrets(&StorageConfig::new("webdav", json!({"url": url})));
+            assert_eq!(shown.config["url"], expected);
+        }
+    }
 
     #[test]
     fn secrets_are_not_shown() {
