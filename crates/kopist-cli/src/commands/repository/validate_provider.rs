@@ -45,8 +45,9 @@ pub(super) static COMMAND: Command =
 const MAX_CLOCK_DRIFT: SignedDuration = SignedDuration::from_mins(3);
 /// Bytes of the blob that is read in parts.
 const LENGTH: usize = 5_000_000;
-/// Longest blob of the concurrency test.
-const MAX_LENGTH: u64 = 1_000_000;
+/// Longest blob of the concurrency test (`kopia:internal/providervalidation`): half a pack, so that
+/// a storage that shows blobs before they are whole is caught at it.
+const MAX_LENGTH: u64 = 10_000_000;
 
 fn run(app: &App, matches: &Matches) -> Outcome {
     session::write_direct(app, |session, _| {
@@ -240,10 +241,13 @@ struct Planned {
     written: bool,
 }
 
+fn length_of(seed: u64) -> u64 {
+    16 + Pseudo::new(seed).next() % MAX_LENGTH
+}
+
 fn data_of(seed: u64) -> Vec<u8> {
-    let mut random = Pseudo::new(seed);
-    let mut data = vec![0; (16 + random.next() % MAX_LENGTH) as usize];
-    random.fill(&mut data);
+    let mut data = vec![0; length_of(seed) as usize];
+    Pseudo::new(seed).fill(&mut data);
     data
 }
 
@@ -323,7 +327,7 @@ impl Concurrent<'_> {
         match self.store(random).metadata(&blob.id) {
             Err(error) if error.is_not_found() && !blob.written => Ok(()),
             Err(error) => Err(error).context(format!("unexpected error for {}", blob.id)),
-            Ok(meta) if meta.length == data_of(blob.seed).len() as u64 => Ok(()),
+            Ok(meta) if meta.length == length_of(blob.seed) => Ok(()),
             Ok(meta) => Err(wrong(format!("invalid length {} of {}", meta.length, blob.id))),
         }
     }
