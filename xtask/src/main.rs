@@ -11,6 +11,7 @@ mod fuzz;
 mod image;
 mod pages;
 mod sbom;
+mod servers;
 mod step;
 mod stores;
 mod test;
@@ -22,7 +23,9 @@ usage: cargo xtask CHORE
 
   demo [DIR]        back up DIR (default: this checkout's crates) through the mover, restore it
                     elsewhere, compare
-  test              everything that must hold: format, lints, licences, tests, image
+  test              everything that must hold: format, lints, licences, tests, image; installs the
+                    servers first
+  servers           install the servers that the tests of the stores start, where that can be done
   image [--full] [TAG]
                     build the container image with buildah; the larger flavour has ssh and rclone
   sbom [FILE [TARGET]]
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
     let result = match arguments.first().map(String::as_str) {
         Some("demo") => demo::run(rest.first().map(Path::new)),
         Some("test") => test::run(),
+        Some("servers") => servers::install(),
         Some("image") => image::build_release(rest),
         Some("sbom") => parts(rest),
         Some("pages") => {

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::image;
+use crate::servers;
 use crate::step::{self, Result, cargo, headline, installed, skipped};
 
 pub(crate) fn run() -> Result {
@@ -13,6 +14,7 @@ pub(crate) fn run() -> Result {
         &["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"],
     )?;
     dependencies(&cargo)?;
+    servers::install()?;
     // One failure does not hide the others.
     step::run(&cargo, &["test", "--workspace", "--locked", "--no-fail-fast"])?;
     documentation(&cargo)?;

@@ -1,8 +1,7 @@
 //! Real servers of storage, each started for one test and ended with it.
 //!
 //! What is not installed is skipped with one visible line. Programs are looked for on `PATH`, in
-//! `/usr/sbin`, and where `.ci/run` puts them (`$KOPIST_TEST_TOOLS`, or
-//! `~/.cache/kopist-test-tools`).
+//! `/usr/sbin`, and in [`tools`], where `cargo xtask servers` puts them.
 
 mod clouds;
 mod files;
@@ -143,15 +142,21 @@ fn spawn(
         .unwrap_or_else(|error| panic!("cannot run {}: {error}", program.display()))
 }
 
-/// Where a program is.
-pub fn find(name: &str) -> Option<PathBuf> {
-    let tools = std::env::var_os("KOPIST_TEST_TOOLS").map_or_else(
+/// Where servers are installed that no system has: `$KOPIST_TEST_TOOLS`, or
+/// `~/.cache/kopist-test-tools`.
+pub fn tools() -> PathBuf {
+    std::env::var_os("KOPIST_TEST_TOOLS").map_or_else(
         || {
             PathBuf::from(std::env::var_os("HOME").unwrap_or_default())
                 .join(".cache/kopist-test-tools")
         },
         PathBuf::from,
-    );
+    )
+}
+
+/// Where a program is.
+pub fn find(name: &str) -> Option<PathBuf> {
+    let tools = tools();
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain([tools.join("bin"), tools.join("node_modules/.bin"), "/usr/sbin".into()])
