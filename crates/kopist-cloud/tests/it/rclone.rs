@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use kopist_blob::{BlobError, BlobStore, PutOptions, RetryPolicy, StorageConfig, list_all};
+use kopist_blob::{
+    BlobError, BlobStore, ByteRange, PutOptions, RetryPolicy, StorageConfig, list_all,
+};
 use kopist_cloud::{ConnectOptions, create};
 use kopist_testkit::proxy::{Faults, Proxy};
 use kopist_testkit::servers::{S3, find, find_or_skip};
@@ -24,7 +26,7 @@ fn config(path: &std::path::Path) -> Value {
 fn keeps_the_promises_of_stores() {
     let Some(_) = find_or_skip("rclone", "rclone conformance") else { return };
     let folder = tempfile::tempdir().unwrap();
-    // A local directory shows files that rclone is still writing.
+    // rclone removes a file before it moves another over it.
     let left_out = ["readers see old or new, never a mixture"];
     conforms_but("rclone", &left_out, |number| config(&folder.path().join(number.to_string())));
     let store = make("rclone", config(&folder.path().join("again")));
@@ -54,6 +56,30 @@ fn large_blobs_may_be_the_first_of_their_directory() {
         let id = format!("{start}{}-s1", "0".repeat(30)).into();
         store.put(&id, &[&data], &PutOptions::default()).unwrap();
         assert_eq!(store.metadata(&id).unwrap().length, data.len() as u64);
+    }
+}
+
+/// A directory shows what is still being written to it, which the settings deny.
+#[test]
+fn new_blobs_are_seen_whole_or_not_at_all() {
+    let Some(_) = find_or_skip("rclone", "rclone and readers") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (writer, reader) =
+        (make("rclone", config(folder.path())), make("rclone", config(folder.path())));
+    let data = vec![7; 8 << 20];
+    for number in 0..5 {
+        let id = format!("p{number}").into();
+        std::thread::scope(|scope| {
+            let put = scope.spawn(|| writer.put(&id, &[&data], &PutOptions::default()));
+            while !put.is_finished() {
+                match reader.metadata(&id) {
+                    Ok(seen) => assert_eq!(seen.length, data.len() as u64),
+                    Err(error) => assert!(error.is_not_found(), "{error}"),
+                }
+            }
+            put.join().unwrap().unwrap();
+        });
+        assert_eq!(reader.get(&id, ByteRange::Full).unwrap(), data);
     }
 }
 

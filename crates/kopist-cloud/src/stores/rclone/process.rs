@@ -16,13 +16,14 @@ use base64::engine::general_purpose::STANDARD;
 use kopist_blob::{BlobError, Operation};
 use parking_lot::Mutex;
 use rcgen::{CertificateParams, DnType, KeyPair};
+use serde::Deserialize;
 use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
 
 use super::config::{Config, KIND};
 use super::folder::Folder;
 use crate::ExtraRoots;
-use crate::http::{Client, Request, Trust};
+use crate::http::{Answer, Client, Request, Trust};
 use crate::settings::Secret;
 use crate::site::{Refusal, Settings, Site};
 use crate::stores::webdav::{self, Behind, DavTree};
@@ -46,9 +47,7 @@ const USUAL_ROOTS: &str = "/etc/ssl/certs:/etc/pki/tls/certs";
 pub(super) struct Process {
     /// What it serves.
     pub(super) files: DavTree,
-    control: Client,
-    control_url: String,
-    authorization: Secret,
+    control: Control,
     child: Mutex<Child>,
     _folder: Folder,
 }
@@ -103,18 +102,20 @@ impl Process {
         let pair = format!("{user}:{}", password.expose());
         let authorization = Secret::from(format!("Basic {}", STANDARD.encode(pair)));
         let trust = Trust::Fingerprint(fingerprint.clone());
-        let control = Client::new(&control_url, &trust, site.clone())?;
+        let client = Client::new(&control_url, &trust, site.clone())?;
+        let control = Control { client, url: control_url, authorization };
+        let atomic_writes = config.atomic_writes && !control.can_move(&config.remote_path);
         let dav = webdav::Config {
             url: files_url,
             username: user,
             password,
             trusted_server_certificate_fingerprint: fingerprint,
-            atomic_writes: config.atomic_writes,
+            atomic_writes,
             sharding: config.sharding.clone(),
         };
         let files = DavTree::new(&dav, site)?.of_rclone(behind);
         let child = Mutex::new(child);
-        Ok(Self { files, control, control_url, authorization, child, _folder: folder })
+        Ok(Self { files, control, child, _folder: folder })
     }
 
     /// Whether it has not ended.
@@ -124,18 +125,62 @@ impl Process {
 
     /// Makes it forget the directories that it remembers.
     pub(super) fn forget(&self) -> Result<(), BlobError> {
-        let site = self.control.site();
+        self.control.ask("vfs/forget", b"{}").map(drop)
+    }
+}
+
+/// The remote control of a running rclone.
+#[derive(Debug)]
+struct Control {
+    client: Client,
+    url: String,
+    authorization: Secret,
+}
+
+impl Control {
+    fn ask(&self, command: &str, parameters: &[u8]) -> Result<Answer, BlobError> {
+        let site = self.client.site();
         let target = site.target();
-        let body: [&[u8]; 1] = [b"{}"];
-        let request = Request::new("POST", format!("{}vfs/forget", self.control_url))
+        let body = [parameters];
+        let request = Request::new("POST", format!("{}{command}", self.url))
             .header("authorization", self.authorization.expose())
             .header("content-type", "application/json")
             .body(&body);
-        let answer = self.control.send(&request, Operation::Get, &target)?;
+        let answer = self.client.send(&request, Operation::Get, &target)?;
         if answer.is_success() {
-            return Ok(());
+            return Ok(answer);
         }
         Err(site.refused(&Refusal::by_status(&answer), Operation::Get, &target))
+    }
+
+    /// Whether a remote can give a file another name. Those that can are mostly directories, and
+    /// show a file while it is being written; those that cannot are mostly buckets, and do not.
+    fn can_move(&self, remote: &str) -> bool {
+        #[derive(Deserialize)]
+        struct Info {
+            #[serde(rename = "Features")]
+            features: Features,
+        }
+        #[derive(Deserialize)]
+        struct Features {
+            #[serde(rename = "Move")]
+            moves: bool,
+        }
+        let parameters = serde_json::json!({ "fs": remote }).to_string();
+        let told = self
+            .ask("operations/fsinfo", parameters.as_bytes())
+            .map_err(|error| error.to_string())
+            .and_then(|answer| {
+                serde_json::from_slice::<Info>(&answer.body).map_err(|error| error.to_string())
+            });
+        match told {
+            Ok(info) => info.features.moves,
+            Err(error) => {
+                // Then what the settings say counts.
+                tracing::debug!(error, "rclone does not say what its remote can do");
+                false
+            }
+        }
     }
 }
 
