@@ -1,12 +1,11 @@
 //! A server that answers before it has read what was sent, and hangs up.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+use super::door::Door;
 use super::message;
 use crate::servers::tls::Certificates;
 
@@ -17,16 +16,10 @@ type Answer = dyn Fn(&str) -> String + Send + Sync;
 
 /// A running server, each of whose connections ends with the first answer. Its answers are sent
 /// byte for byte. Dropping it closes its door.
+#[derive(Debug)]
 pub struct Blunt {
-    address: SocketAddr,
+    door: Door,
     asked: Arc<Mutex<Vec<String>>>,
-    stopped: Arc<AtomicBool>,
-}
-
-impl std::fmt::Debug for Blunt {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Blunt").field("address", &self.address).finish_non_exhaustive()
-    }
 }
 
 impl Blunt {
@@ -44,49 +37,31 @@ impl Blunt {
     }
 
     fn run(tls: Option<Arc<ServerConfig>>, answer: Arc<Answer>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("its address");
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let stopped = Arc::new(AtomicBool::new(false));
-        let (known, ended) = (Arc::clone(&asked), Arc::clone(&stopped));
-        std::thread::spawn(move || {
-            for client in listener.incoming() {
-                if ended.load(Ordering::Relaxed) {
-                    return;
+        let known = Arc::clone(&asked);
+        let door = Door::open(move |client| {
+            // Or else the answer might wait for something that never comes.
+            client.set_nodelay(true)?;
+            match &tls {
+                None => serve(client, &known, &*answer),
+                Some(tls) => {
+                    let connection =
+                        ServerConnection::new(Arc::clone(tls)).map_err(io::Error::other)?;
+                    serve(StreamOwned::new(connection, client), &known, &*answer)
                 }
-                let Ok(client) = client else { continue };
-                // Or else the answer might wait for something that never comes.
-                client.set_nodelay(true).expect("a connection that sends at once");
-                let (tls, asked, answer) = (tls.clone(), Arc::clone(&known), Arc::clone(&answer));
-                // An error ends the connection, which is all that a client learns of it.
-                std::thread::spawn(move || match tls {
-                    None => serve(client, &asked, &*answer),
-                    Some(tls) => {
-                        let connection = ServerConnection::new(tls).map_err(io::Error::other)?;
-                        serve(StreamOwned::new(connection, client), &asked, &*answer)
-                    }
-                });
             }
         });
-        Self { address, asked, stopped }
+        Self { door, asked }
     }
 
     /// `127.0.0.1:port`.
     pub fn address(&self) -> String {
-        self.address.to_string()
+        self.door.address().to_string()
     }
 
     /// The first lines of what has been asked so far.
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().expect("no panic while it was held").clone()
-    }
-}
-
-impl Drop for Blunt {
-    fn drop(&mut self) {
-        self.stopped.store(true, Ordering::Relaxed);
-        // Wakes the thread that waits for connections.
-        let _ = TcpStream::connect(self.address);
     }
 }
 

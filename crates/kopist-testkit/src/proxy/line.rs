@@ -1,11 +1,13 @@
 //! A line between a client and a server that knows nothing of what it carries.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use super::door::Door;
 
 /// What a line does to its bytes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,21 +39,18 @@ struct Shared {
     /// Bytes that clients have sent since the weather changed.
     sent: AtomicU64,
     random: AtomicU64,
-    stopped: AtomicBool,
 }
 
 /// A line to a server at a port of this machine. Dropping it closes its door.
 #[derive(Debug)]
 pub struct Line {
-    address: SocketAddr,
+    door: Door,
     shared: Arc<Shared>,
 }
 
 impl Line {
     /// A line to the server at a port of this machine.
     pub fn start(port: u16, weather: Weather) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("its address");
         let shared = Arc::new(Shared {
             upstream: SocketAddr::from(([127, 0, 0, 1], port)),
             weather: Mutex::new(weather),
@@ -60,31 +59,20 @@ impl Line {
             breaks: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             random: AtomicU64::new(1),
-            stopped: AtomicBool::new(false),
         });
         let running = Arc::clone(&shared);
-        std::thread::spawn(move || {
-            for client in listener.incoming() {
-                if running.stopped.load(Ordering::Relaxed) {
-                    return;
-                }
-                let Ok(client) = client else { continue };
-                let shared = Arc::clone(&running);
-                // An error ends the connection, which is all that a client learns of it.
-                std::thread::spawn(move || drop(carry(client, &shared)));
-            }
-        });
-        Self { address, shared }
+        let door = Door::open(move |client| carry(client, &running));
+        Self { door, shared }
     }
 
     /// Where clients find it.
     pub fn port(&self) -> u16 {
-        self.address.port()
+        self.door.address().port()
     }
 
     /// `127.0.0.1:port`.
     pub fn address(&self) -> String {
-        self.address.to_string()
+        self.door.address().to_string()
     }
 
     /// Changes what happens to connections from now on; with [`Weather::down`] the others break.
@@ -125,14 +113,6 @@ impl Line {
     /// How many connections were broken.
     pub fn breaks(&self) -> u64 {
         self.shared.breaks.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        self.shared.stopped.store(true, Ordering::Relaxed);
-        // Wakes the thread that waits for connections.
-        let _ = TcpStream::connect(self.address);
     }
 }
 
@@ -229,6 +209,7 @@ fn deliver(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::TcpListener;
 
     /// A server that sends back what it gets.
     fn echo() -> u16 {

@@ -9,6 +9,7 @@
 //! here can play is a [`Stub`], and one that plays by no rules is [`Blunt`].
 
 mod blunt;
+mod door;
 mod line;
 mod message;
 mod stub;
@@ -18,8 +19,8 @@ pub use line::{Line, Weather};
 pub use stub::{Asked, Reply, Stub};
 
 use std::io::{self, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::servers::tls::Certificates;
+use door::Door;
 use message::Message;
 
 /// What goes wrong, each with its share of the requests, from 0 to 1.
@@ -83,13 +85,12 @@ struct Shared {
     traffic: Traffic,
     random: AtomicU64,
     spared: AtomicU64,
-    stopped: AtomicBool,
 }
 
 /// A running proxy. Dropping it closes its door.
 #[derive(Debug)]
 pub struct Proxy {
-    address: SocketAddr,
+    door: Door,
     shared: Arc<Shared>,
 }
 
@@ -105,39 +106,26 @@ impl Proxy {
     }
 
     fn run(port: u16, faults: Faults, tls: Option<Arc<ServerConfig>>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("its address");
         let shared = Arc::new(Shared {
             upstream: Mutex::new(SocketAddr::from(([127, 0, 0, 1], port))),
             faults: Mutex::new(faults),
             traffic: Traffic::default(),
             random: AtomicU64::new(1),
             spared: AtomicU64::new(0),
-            stopped: AtomicBool::new(false),
         });
         let running = Arc::clone(&shared);
-        std::thread::spawn(move || {
-            for connection in listener.incoming() {
-                if running.stopped.load(Ordering::Relaxed) {
-                    return;
-                }
-                let Ok(connection) = connection else { continue };
-                let (shared, tls) = (Arc::clone(&running), tls.clone());
-                // An error ends the connection, which is all that a client learns of it.
-                std::thread::spawn(move || drop(accept(connection, &shared, tls)));
-            }
-        });
-        Self { address, shared }
+        let door = Door::open(move |client| accept(client, &running, tls.clone()));
+        Self { door, shared }
     }
 
     /// `127.0.0.1:port`.
     pub fn address(&self) -> String {
-        self.address.to_string()
+        self.door.address().to_string()
     }
 
     /// Its port.
     pub fn port(&self) -> u16 {
-        self.address.port()
+        self.door.address().port()
     }
 
     /// Changes what goes wrong from now on.
@@ -169,14 +157,6 @@ fn wait_for(counter: &AtomicU64, count: u64, what: &str) {
     while counter.load(Ordering::Relaxed) < wanted {
         assert!(start.elapsed() < PATIENCE, "no {count} more {what} come");
         std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.shared.stopped.store(true, Ordering::Relaxed);
-        // Wakes the thread that waits for connections.
-        let _ = TcpStream::connect(self.address);
     }
 }
 

@@ -1,11 +1,11 @@
 //! A web service that answers as a test says.
 
 use std::io::{self, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 
 use super::Peer;
+use super::door::Door;
 use super::message::{self, Message};
 
 /// A request that a [`Stub`] got.
@@ -47,61 +47,35 @@ impl From<(u16, String)> for Reply {
 type Answer = dyn Fn(&Asked) -> Reply + Send + Sync;
 
 /// A running service without TLS. Dropping it closes its door.
+#[derive(Debug)]
 pub struct Stub {
-    address: SocketAddr,
+    door: Door,
     asked: Arc<Mutex<Vec<Asked>>>,
-    stopped: Arc<AtomicBool>,
-}
-
-impl std::fmt::Debug for Stub {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stub").field("address", &self.address).finish_non_exhaustive()
-    }
 }
 
 impl Stub {
     /// A service whose answers come from `answer`: status and body, or a whole [`Reply`].
     pub fn start<R: Into<Reply>>(answer: impl Fn(&Asked) -> R + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("its address");
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let stopped = Arc::new(AtomicBool::new(false));
-        let (known, ended) = (Arc::clone(&asked), Arc::clone(&stopped));
-        let answer: Arc<Answer> = Arc::new(move |asked: &Asked| answer(asked).into());
-        std::thread::spawn(move || {
-            for client in listener.incoming() {
-                if ended.load(Ordering::Relaxed) {
-                    return;
-                }
-                let Ok(client) = client else { continue };
-                let (asked, answer) = (Arc::clone(&known), Arc::clone(&answer));
-                std::thread::spawn(move || drop(serve(client, &asked, &*answer)));
-            }
-        });
-        Self { address, asked, stopped }
+        let known = Arc::clone(&asked);
+        let answer = move |asked: &Asked| answer(asked).into();
+        let door = Door::open(move |client| serve(client, &known, &answer));
+        Self { door, asked }
     }
 
     /// `http://127.0.0.1:port`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.door.address())
     }
 
     /// `127.0.0.1:port`.
     pub fn address(&self) -> String {
-        self.address.to_string()
+        self.door.address().to_string()
     }
 
     /// What has been asked so far.
     pub fn asked(&self) -> Vec<Asked> {
         self.asked.lock().expect("no panic while it was held").clone()
-    }
-}
-
-impl Drop for Stub {
-    fn drop(&mut self) {
-        self.stopped.store(true, Ordering::Relaxed);
-        // Wakes the thread that waits for connections.
-        let _ = TcpStream::connect(self.address);
     }
 }
 
