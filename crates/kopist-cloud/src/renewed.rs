@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use kopist_blob::BlobError;
+use kopist_blob::{BlobError, Operation};
 use parking_lot::Mutex;
+
+use crate::settings::Secret;
+use crate::site::Site;
 
 /// How long an early renewal that failed is not tried again.
 const PAUSE: SignedDuration = SignedDuration::from_secs(30);
@@ -14,6 +17,24 @@ pub(crate) struct Lent<T> {
     pub(crate) thing: T,
     /// None if nobody says.
     pub(crate) until: Option<Timestamp>,
+}
+
+impl Lent<Secret> {
+    /// A token that was asked for at a time and holds for so many seconds from then, a day at
+    /// most. What no header can hold is none.
+    pub(crate) fn token(
+        token: Secret,
+        asked: Timestamp,
+        seconds: i64,
+        site: &Site,
+    ) -> Result<Self, BlobError> {
+        if !token.is_sendable() {
+            let what = "its token has characters that no token has";
+            return Err(site.nonsense(what, Operation::Open, &site.target()));
+        }
+        let until = asked + SignedDuration::from_secs(seconds.clamp(0, 86_400));
+        Ok(Self { thing: token, until: Some(until) })
+    }
 }
 
 /// The thing that holds now, for any number of threads.

@@ -120,13 +120,8 @@ impl Identity {
         let lend = || {
             let asked = crate::clock::now();
             let Token { access_token, expires_in } = self.fetch()?;
-            if !access_token.is_sendable() {
-                let what = "its token has characters that no token has";
-                return Err(self.site.nonsense(what, Operation::Open, &self.site.target()));
-            }
             let seconds = if expires_in > 0 { expires_in } else { 600 };
-            let until = asked + SignedDuration::from_secs(seconds.min(86_400));
-            Ok(Lent { thing: access_token, until: Some(until) })
+            Lent::token(access_token, asked, seconds, &self.site)
         };
         self.held.get(lend).map(Some)
     }

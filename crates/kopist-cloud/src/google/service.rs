@@ -143,21 +143,7 @@ impl Service {
     }
 
     /// Sends what is known of an object and the object itself, in one request.
-    pub(crate) fn multipart<T: DeserializeOwned>(
-        &self,
-        method: &'static str,
-        url: &str,
-        resource: &Value,
-        data: &[&[u8]],
-        operation: Operation,
-        target: &Target,
-    ) -> Result<T, BlobError> {
-        let answer = self.send_multipart(method, url, resource, data, operation, target)?;
-        self.read(&answer, operation, target)
-    }
-
-    /// The same, whatever the answer is.
-    pub(crate) fn send_multipart(
+    pub(crate) fn multipart(
         &self,
         method: &'static str,
         url: &str,
@@ -183,10 +169,11 @@ impl Service {
         let prepare = |request: Request<'static>| request.header("content-type", kind.as_str());
         self.send(method, url, &prepare, Some(&parts), operation, target)
     }
+
     /// Sends what is known of an object, and then the object itself to the address that the
     /// answer names. If that is refused or breaks off, the whole is to be done again.
     #[cfg(feature = "gdrive")]
-    pub(crate) fn resumable<T: DeserializeOwned>(
+    pub(crate) fn resumable(
         &self,
         method: &'static str,
         url: &str,
@@ -194,7 +181,7 @@ impl Service {
         data: &[&[u8]],
         operation: Operation,
         target: &Target,
-    ) -> Result<T, BlobError> {
+    ) -> Result<Answer, BlobError> {
         let again = |what: &str| {
             let text = format!("{what}; it must be sent again from its start");
             self.site().remote(operation, target, true, text)
@@ -226,7 +213,7 @@ impl Service {
         match answer.status {
             308 => Err(again("the server has taken a part of the upload only")),
             404 | 410 => Err(again("the server no longer knows of the upload")),
-            _ => self.read(&answer, operation, target),
+            _ => Ok(answer),
         }
     }
 }

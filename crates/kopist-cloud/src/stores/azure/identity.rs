@@ -169,12 +169,7 @@ impl TokenSource {
         self.held.get(|| {
             let asked = crate::clock::now();
             let Token { access_token, expires_in } = self.fetch()?;
-            if !access_token.is_sendable() {
-                let what = "its token has characters that no token has";
-                return Err(self.site.nonsense(what, Operation::Open, &self.site.target()));
-            }
-            let until = asked + SignedDuration::from_secs(expires_in.clamp(0, 86_400));
-            Ok(Lent { thing: access_token, until: Some(until) })
+            Lent::token(access_token, asked, expires_in, &self.site)
         })
     }
 

@@ -194,8 +194,7 @@ impl BlobStore for GcsStore {
         }
         let url = format!("{}/o?{}", self.api.upload_url(), crate::http::query(&query));
         let target = Target::from(id);
-        let answer =
-            self.api.send_multipart("POST", &url, &resource, data, Operation::Put, &target)?;
+        let answer = self.api.multipart("POST", &url, &resource, data, Operation::Put, &target)?;
         if !answer.is_success()
             && reason(&answer) == LOCKED
             && let Some(meta) = self.locked_copy(id, data, options)?

@@ -311,11 +311,12 @@ impl BlobStore for DriveStore {
         let upload = |method: &'static str, path: &str, resource: &serde_json::Value| {
             let path = format!("/upload/drive/v3/files{path}?uploadType={way}&{query}");
             let url = self.api.url(&path);
-            if large {
-                self.api.resumable::<File>(method, &url, resource, data, operation, &target)
+            let answer = if large {
+                self.api.resumable(method, &url, resource, data, operation, &target)
             } else {
-                self.api.multipart::<File>(method, &url, resource, data, operation, &target)
-            }
+                self.api.multipart(method, &url, resource, data, operation, &target)
+            };
+            self.api.read::<File>(&answer?, operation, &target)
         };
         let existing = match self.find(id, operation) {
             Ok(file) => Some(file),
